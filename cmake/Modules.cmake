@@ -1,0 +1,48 @@
+# One library a folder, of all its .cpp files; #include paths start at the root.
+#   stylescope_library(stages_gan stages_networks stages_training)   # target, then what it links
+add_library(stylescope_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
+target_link_libraries(stylescope_pch PUBLIC stylescope_flags libtorch)
+target_precompile_headers(stylescope_pch PRIVATE <torch/torch.h>)
+
+function(stylescope_library target)
+  if(STYLESCOPE_LIBRARY_SOURCES)
+    set(sources ${STYLESCOPE_LIBRARY_SOURCES})
+  else()
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  add_library(${target} STATIC ${sources})
+  target_link_libraries(${target} PUBLIC ${ARGN} stylescope_flags libtorch)
+  target_precompile_headers(${target} REUSE_FROM stylescope_pch)
+endfunction()
+
+# stylescope_test(stages_gan_test LIBS stages_gan [NP 1 2 4] [LABELS unit] [SOURCES a.cpp ...])
+# One executable of the folder's *_test.cpp files (or of SOURCES); one ctest entry, or one per number of ranks in NP.
+function(stylescope_test target)
+  cmake_parse_arguments(T "" "" "LIBS;NP;LABELS;SOURCES" ${ARGN})
+  if(NOT T_SOURCES)
+    file(GLOB T_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  endif()
+  if(NOT T_LABELS)
+    set(T_LABELS unit)
+  endif()
+  # A test that runs as several ranks starts MPI in its main(); the others do not know it.
+  if(T_NP)
+    set(main ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+    list(APPEND T_LIBS distributed_mpi)
+  else()
+    set(main ${CMAKE_SOURCE_DIR}/tests/support/main.cpp)
+  endif()
+  add_executable(${target} ${T_SOURCES} ${main})
+  target_link_libraries(${target} PRIVATE ${T_LIBS} test_support)
+  target_precompile_headers(${target} REUSE_FROM stylescope_pch)
+  if(NOT T_NP)
+    add_test(NAME ${target} COMMAND ${target})
+    set_tests_properties(${target} PROPERTIES LABELS "${T_LABELS}" TIMEOUT 600
+      ENVIRONMENT "STYLESCOPE_GOLDEN=${CMAKE_SOURCE_DIR}/tests/golden;OMP_NUM_THREADS=1")
+  endif()
+  foreach(np IN LISTS T_NP)
+    add_test(NAME ${target}_np${np} COMMAND ${MPIEXEC} -n ${np} --oversubscribe --bind-to none $<TARGET_FILE:${target}>)
+    set_tests_properties(${target}_np${np} PROPERTIES LABELS "${T_LABELS};mpi" TIMEOUT 600 RESOURCE_LOCK ranks
+      ENVIRONMENT "STYLESCOPE_GOLDEN=${CMAKE_SOURCE_DIR}/tests/golden;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_mpi_yield_when_idle=1")
+  endforeach()
+endfunction()
