@@ -1,0 +1,173 @@
+#include "io/checkpoint.hpp"
+
+#include "io/base/error.hpp"
+#include "io/log.hpp"
+#include "io/safetensors.hpp"
+#include "io/sha256.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace stylescope {
+namespace {
+
+constexpr const char* kFormat = "stylescope.checkpoint.1";
+constexpr std::string_view kPrefix = "checkpoint-", kSuffix = ".safetensors";
+constexpr const char* kBitsKey = "$float64_bits";
+
+// JSON has no NaN and no infinity: these become {"$float64_bits": "7ff0000000000000"}. Finite
+// doubles are printed with as many digits as give the same bits back.
+nlohmann::json encode(const nlohmann::json& value) {
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx",
+                  static_cast<unsigned long long>(std::bit_cast<uint64_t>(value.get<double>())));
+    return {{kBitsKey, digits}};
+  }
+  nlohmann::json encoded = value;
+  if (value.is_structured())
+    for (auto& item : encoded.items()) {
+      SS_CHECK(!value.is_object() || item.key() != kBitsKey);
+      item.value() = encode(item.value());
+    }
+  return encoded;
+}
+
+nlohmann::json decode(const nlohmann::json& value) {
+  if (value.is_object() && value.size() == 1 && value.contains(kBitsKey))
+    return std::bit_cast<double>(
+        static_cast<uint64_t>(std::stoull(value[kBitsKey].get<std::string>(), nullptr, 16)));
+  nlohmann::json decoded = value;
+  if (value.is_structured())
+    for (auto& item : decoded.items()) item.value() = decode(item.value());
+  return decoded;
+}
+
+// What checkpoint.hpp promises: length-prefixed, so that no two contents give the same bytes.
+class ContentHash {
+ public:
+  void number(int64_t value) {
+    char bytes[8];
+    for (int i = 0; i < 8; ++i)
+      bytes[i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
+    hash_.update(bytes, sizeof bytes);
+  }
+  void text(std::string_view value) {
+    number(static_cast<int64_t>(value.size()));
+    hash_.update(value);
+  }
+  void tensor(const torch::Tensor& value) {
+    text(torch::toString(value.scalar_type()));
+    number(value.dim());
+    for (const int64_t extent : value.sizes()) number(extent);
+    hash_.update(value.data_ptr(), value.nbytes());
+  }
+  std::string finish() { return hash_.finish(); }
+
+ private:
+  Sha256 hash_;
+};
+
+std::string content_hash(const std::string& step, const std::string& numbers,
+                         const std::vector<std::pair<std::string, torch::Tensor>>& tensors) {
+  ContentHash hash;
+  hash.text(kFormat);
+  hash.text(step);
+  hash.text(numbers);
+  hash.number(static_cast<int64_t>(tensors.size()));
+  for (const auto& [name, tensor] : tensors) {
+    hash.text(name);
+    hash.tensor(tensor);
+  }
+  return hash.finish();
+}
+
+Checkpoint load(const std::filesystem::path& file, int64_t step) {
+  TensorFile content = read_safetensors(file);
+  const auto& metadata = content.metadata;
+  for (const char* key : {"format", "step", "numbers", "sha256"})
+    validate(metadata.contains(key), file.string(), ": is no whole checkpoint ('", key,
+             "' is missing)");
+  validate(metadata.at("format") == kFormat, file.string(), ": has the format '",
+           metadata.at("format"), "', not '", kFormat, "'");
+  validate(metadata.at("sha256") ==
+               content_hash(metadata.at("step"), metadata.at("numbers"), content.tensors),
+           file.string(), ": is damaged (its SHA-256 is not the one written)");
+  validate(metadata.at("step") == std::to_string(step), file.string(), ": holds step ",
+           metadata.at("step"), " (renamed?)");
+  return {step, std::move(content.tensors), decode(nlohmann::json::parse(metadata.at("numbers")))};
+}
+
+}  // namespace
+
+CheckpointDirectory::CheckpointDirectory(std::filesystem::path directory, int64_t keep)
+    : directory_(std::move(directory)), keep_(keep) {
+  SS_CHECK(keep >= 1);
+}
+
+void CheckpointDirectory::save(const Checkpoint& checkpoint) {
+  SS_CHECK(checkpoint.step >= 0);
+  std::error_code error;
+  std::filesystem::create_directories(directory_, error);
+  validate(!error, directory_.string(), ": cannot be made (", error.message(),
+           "); choose a run directory that you may write to");
+  TensorFile content;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    content.tensors.emplace_back(name, tensor.detach().cpu().contiguous());
+  const std::string step = std::to_string(checkpoint.step);
+  const std::string numbers = encode(checkpoint.numbers).dump();
+  content.metadata = {{"format", kFormat},
+                      {"step", step},
+                      {"numbers", numbers},
+                      {"sha256", content_hash(step, numbers, content.tensors)}};
+  write_safetensors(path_of(checkpoint.step), content);
+
+  // A later step was found damaged when the run went on from an earlier one: it must not count
+  // among the newest.
+  std::vector<int64_t> present = steps();
+  const auto later = std::ranges::upper_bound(present, checkpoint.step);
+  const auto kept = later - std::min<int64_t>(keep_, later - present.begin());
+  for (auto it = present.begin(); it != present.end(); ++it)
+    if (it < kept || it >= later) std::filesystem::remove(path_of(*it), error);
+}
+
+std::optional<Checkpoint> CheckpointDirectory::load_newest() const {
+  std::vector<int64_t> present = steps();
+  for (auto step = present.rbegin(); step != present.rend(); ++step) {
+    try {
+      return load(path_of(*step), *step);
+    } catch (const Error& problem) {
+      const bool last = std::next(step) == present.rend();
+      log::warn("{}; this checkpoint is not used{}", problem.what(),
+                last ? "" : ", trying the one before");
+    }
+  }
+  validate(present.empty(), directory_.string(), ": none of the ", present.size(),
+           " checkpoints is whole; remove this folder to start the stage from its beginning");
+  return std::nullopt;
+}
+
+std::vector<int64_t> CheckpointDirectory::steps() const {
+  std::vector<int64_t> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
+    int64_t step = 0;
+    const char* end = name.data() + name.size() - kSuffix.size();
+    const auto parsed = std::from_chars(name.data() + kPrefix.size(), end, step);
+    if (parsed.ec == std::errc() && parsed.ptr == end && path_of(step).filename() == name)
+      found.push_back(step);
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+std::filesystem::path CheckpointDirectory::path_of(int64_t step) const {
+  return directory_ / (std::string(kPrefix) + std::to_string(step) + std::string(kSuffix));
+}
+
+}  // namespace stylescope

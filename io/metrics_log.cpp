@@ -1,0 +1,77 @@
+#include "io/metrics_log.hpp"
+
+#include "io/atomic_file.hpp"
+#include "io/base/error.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace stylescope {
+namespace {
+
+struct Line {
+  std::string text;
+  nlohmann::json value;
+};
+
+// A line ends with its newline: what has none was cut off when the program was killed.
+std::vector<Line> lines_of(const std::filesystem::path& file) {
+  std::vector<Line> lines;
+  const std::string text = read_text(file);
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;
+    Line line{text.substr(begin, end - begin), {}};
+    line.value = nlohmann::json::parse(line.text, nullptr, false);
+    const bool whole = line.value.is_object() && line.value.contains("step") &&
+                       line.value["step"].is_number_integer();
+    validate(whole, file.string(), ": line ", lines.size() + 1,
+             " is no JSON object with a \"step\"; move the file away and run again");
+    lines.push_back(std::move(line));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+[[noreturn]] void fail(const std::filesystem::path& file, int code) {
+  throw Error(file.string() + ": cannot be written (" + std::strerror(code) +
+              "); check the disk's space and permissions, then run again");
+}
+
+}  // namespace
+
+MetricsLog::MetricsLog(std::filesystem::path file) : file_(std::move(file)) {}
+
+void MetricsLog::cut_back(int64_t first_step) {
+  if (file_.empty() || !std::filesystem::exists(file_)) return;
+  std::string kept;
+  for (const auto& line : lines_of(file_))
+    if (line.value["step"].get<int64_t>() < first_step) kept += line.text + '\n';
+  publish_text(file_, kept);
+}
+
+void MetricsLog::write(const nlohmann::ordered_json& line) {
+  SS_CHECK(line.is_object() && line.contains("step") && line["step"].is_number_integer());
+  if (file_.empty()) return;
+  const std::string text = line.dump() + '\n';
+  const int fd = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0) fail(file_, errno);
+  const off_t before = ::lseek(fd, 0, SEEK_END);
+  const ssize_t written = ::write(fd, text.data(), text.size());
+  const bool whole = written == static_cast<ssize_t>(text.size());
+  const int code = written < 0 ? errno : ENOSPC;
+  // Half a line would spoil the next one.
+  const bool undone = whole || ::ftruncate(fd, before) == 0;
+  ::close(fd);
+  if (!whole || !undone) fail(file_, code);
+}
+
+std::vector<nlohmann::json> read_metrics(const std::filesystem::path& file) {
+  std::vector<nlohmann::json> values;
+  for (auto& line : lines_of(file)) values.push_back(std::move(line.value));
+  return values;
+}
+
+}  // namespace stylescope
