@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+
+#include "distributed/communicator.hpp"
+
+namespace stylescope {
+
+// MPI from start to end, and the world of its ranks (one, when started without mpirun or srun). Nothing else in the program
+// knows mpi.h. Destroy it on every rank; when a rank leaves by an exception instead, call world().abort().
+class MpiSession {
+ public:
+  MpiSession(int* argc, char*** argv);
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  Communicator& world();
+  // "Open MPI v4.1.4, ..." for stage.json.
+  static std::string library_version();
+
+ private:
+  std::unique_ptr<Communicator> world_;
+};
+
+}  // namespace stylescope
