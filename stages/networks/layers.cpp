@@ -1,0 +1,70 @@
+#include "stages/networks/layers.hpp"
+
+#include "io/base/error.hpp"
+#include "stages/ops/conv2d_resample.hpp"
+#include "stages/ops/upfirdn2d.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+namespace stylescope {
+
+int64_t channels_at(int64_t resolution, int64_t channel_base, int64_t channel_max) {
+  return std::min(channel_base / resolution, channel_max);
+}
+
+std::string block_name(int64_t resolution) {
+  std::string name = "b";
+  return name += std::to_string(resolution);
+}
+
+void validate_resolution(int64_t resolution) {
+  const bool power = resolution > 0 && (resolution & (resolution - 1)) == 0;
+  validate(power && resolution >= 8 && resolution <= 1024, "resolution ", resolution,
+           ": no size for these networks (it must be a power of two from 8 to 1024)");
+}
+
+torch::Tensor fastest_layout(const torch::Tensor& x) {
+  return x.is_cpu() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
+}
+
+FullyConnectedImpl::FullyConnectedImpl(int64_t in, int64_t out, Activation activation,
+                                       double learning_rate)
+    : activation_(activation),
+      learning_rate_(learning_rate),
+      weight_gain_(learning_rate / std::sqrt(static_cast<double>(in))) {
+  weight = register_parameter("weight", torch::zeros({out, in}));
+  bias = register_parameter("bias", torch::zeros({out}));
+}
+
+torch::Tensor FullyConnectedImpl::forward(const torch::Tensor& x) {
+  // The scale goes to the smaller factor: a minibatch has fewer rows than the weight.
+  const auto scaled_bias = learning_rate_ == 1 ? bias : bias * learning_rate_;
+  const auto y = torch::linear(x * weight_gain_, weight,
+                               activation_ == Activation::linear ? scaled_bias : torch::Tensor());
+  return activation_ == Activation::linear ? y : bias_act(y, scaled_bias, activation_);
+}
+
+ConvolutionImpl::ConvolutionImpl(const ConvolutionOptions& options) : options_(options) {
+  const auto [in, out, k] = std::tuple(options.in, options.out, options.kernel);
+  weight_gain_ = 1 / std::sqrt(static_cast<double>(in * k * k));
+  weight = register_parameter("weight", torch::zeros({out, in, k, k}));
+  if (options.bias) bias = register_parameter("bias", torch::zeros({out}));
+  resample_filter = register_buffer("resample_filter", default_filter());
+}
+
+torch::Tensor ConvolutionImpl::forward(const torch::Tensor& x, double gain) {
+  const bool plain =
+      !options_.bias && options_.activation == Activation::linear && options_.clamp == 0;
+  // Without bias and activation the gain commutes with the convolution, and weights are fewer than
+  // pixels.
+  const auto scaled = weight * (plain ? weight_gain_ * gain : weight_gain_);
+  const auto y = conv2d_resample(x, scaled, resample_filter, 1, options_.down,
+                                 Padding::all(options_.kernel / 2));
+  if (plain) return y;
+  return bias_act(y, bias, options_.activation, default_gain(options_.activation) * gain,
+                  options_.clamp > 0 ? options_.clamp * gain : -1);
+}
+
+}  // namespace stylescope

@@ -1,0 +1,131 @@
+#include "stages/ops/bias_act.hpp"
+
+#include "io/base/error.hpp"
+#include "stages/ops/bias_act_kernel.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include <torch/torch.h>
+
+namespace stylescope {
+namespace {
+
+using detail::BiasActArguments;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+void save(AutogradContext* context, const BiasActArguments& a) {
+  context->saved_data["arguments"] = std::vector<double>{a.slope, a.gain, a.clamp};
+}
+
+BiasActArguments saved(AutogradContext* context) {
+  const auto v = context->saved_data["arguments"].toDoubleVector();
+  return {v[0], v[1], v[2]};
+}
+
+// gradient * m(y), m piecewise constant: linear in the gradient, and its own derivative.
+class BiasActGradient : public torch::autograd::Function<BiasActGradient> {
+ public:
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& gradient,
+                               const torch::Tensor& y, const BiasActArguments& arguments) {
+    context->save_for_backward({y});
+    save(context, arguments);
+    return detail::bias_act_gradient_cpu(gradient, y, arguments);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto y = context->get_saved_variables()[0];
+    return {BiasActGradient::apply(gradients[0], y.detach(), saved(context)), torch::Tensor(),
+            torch::Tensor()};
+  }
+};
+
+class BiasAct : public torch::autograd::Function<BiasAct> {
+ public:
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x,
+                               const torch::Tensor& bias, const BiasActArguments& arguments) {
+    auto y = detail::bias_act_cpu(x, bias, arguments);
+    context->save_for_backward({arguments.masked() ? y : torch::Tensor()});
+    context->saved_data["bias"] = bias.defined();
+    save(context, arguments);
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto arguments = saved(context);
+    torch::Tensor dx = gradients[0], db;
+    if (arguments.masked())
+      dx = BiasActGradient::apply(dx, context->get_saved_variables()[0].detach(), arguments);
+    else if (arguments.gain != 1)
+      dx = dx * arguments.gain;
+    if (context->saved_data["bias"].toBool() && context->needs_input_grad(1)) {
+      std::vector<int64_t> others;
+      for (int64_t d = 0; d < dx.dim(); ++d)
+        if (d != 1) others.push_back(d);
+      db = dx.sum(others);
+    }
+    return {dx, db, torch::Tensor()};
+  }
+};
+
+torch::Tensor activate(const torch::Tensor& x, Activation act, double alpha) {
+  switch (act) {
+    case Activation::linear:
+      return x;
+    case Activation::relu:
+      return torch::relu(x);
+    case Activation::lrelu:
+      return torch::leaky_relu(x, alpha);
+    case Activation::tanh:
+      return torch::tanh(x);
+    case Activation::sigmoid:
+      return torch::sigmoid(x);
+    case Activation::elu:
+      return torch::elu(x);
+    case Activation::selu:
+      return torch::selu(x);
+    case Activation::softplus:
+      return torch::softplus(x);
+    case Activation::swish:
+      return x * torch::sigmoid(x);
+  }
+  SS_CHECK(false, "unknown activation");
+}
+
+torch::Tensor bias_act_plain(const torch::Tensor& x, const torch::Tensor& bias, Activation act,
+                             double gain, double clamp, double alpha) {
+  auto y = x;
+  if (bias.defined()) {
+    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+    shape[1] = bias.numel();
+    y = y + bias.reshape(shape);
+  }
+  y = activate(y, act, alpha);
+  if (gain != 1) y = y * gain;
+  return clamp > 0 ? y.clamp(-clamp, clamp) : y;
+}
+
+}  // namespace
+
+double default_gain(Activation act) {
+  const bool root_two =
+      act == Activation::relu || act == Activation::lrelu || act == Activation::swish;
+  return root_two ? std::sqrt(2.0) : 1.0;
+}
+
+torch::Tensor bias_act(const torch::Tensor& x, const torch::Tensor& bias, Activation act,
+                       double gain, double clamp, double alpha) {
+  SS_CHECK(x.dim() >= 2 && x.is_floating_point(), x.sizes());
+  SS_CHECK(!bias.defined() ||
+           (bias.dim() == 1 && bias.size(0) == x.size(1) && bias.scalar_type() == x.scalar_type()));
+  if (gain < 0) gain = default_gain(act);
+  const auto type = x.scalar_type();
+  const bool fused = x.is_cpu() && (type == torch::kFloat32 || type == torch::kFloat64) &&
+                     gain > 0 && alpha > 0 &&
+                     (act == Activation::linear || act == Activation::lrelu);
+  if (!fused) return bias_act_plain(x, bias, act, gain, clamp, alpha);
+  const auto dense = x.contiguous(x.suggest_memory_format());
+  return BiasAct::apply(dense, bias.defined() ? bias.contiguous() : bias,
+                        BiasActArguments{act == Activation::linear ? 1.0 : alpha, gain, clamp});
+}
+
+}  // namespace stylescope

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <filesystem>
+
+#include "distributed/communicator.hpp"
+#include "distributed/stop_signal.hpp"
+
+namespace stylescope {
+
+// What a stage gets besides its section of the configuration. It reads what earlier stages published under run_dir
+// (stages/artifacts.hpp has the names) and writes under out_dir, which the runner renames to run_dir/<stage> when the
+// stage returns.
+struct RunContext {
+  Communicator& world;
+  torch::Device device = torch::kCPU;
+  torch::Dtype dtype = torch::kFloat32;  // of training; float64 is a precision for tests
+  uint64_t seed = 0;
+  std::filesystem::path run_dir;
+  std::filesystem::path out_dir;
+  StopSignal& stop;
+
+  torch::TensorOptions options() const { return torch::dtype(dtype).device(device); }
+};
+
+}  // namespace stylescope

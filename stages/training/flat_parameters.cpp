@@ -1,0 +1,32 @@
+#include "stages/training/flat_parameters.hpp"
+
+#include "io/base/error.hpp"
+
+namespace stylescope {
+
+FlatParameters::FlatParameters(torch::nn::Module& module, bool trained)
+    : parameters_(module.parameters()) {
+  SS_CHECK(!parameters_.empty());
+  torch::NoGradGuard no_grad;
+  int64_t total = 0;
+  for (const auto& p : parameters_) total += p.numel();
+  values_ = torch::empty({total}, parameters_[0].options().requires_grad(false));
+  if (trained) gradients_ = torch::zeros_like(values_);
+  int64_t offset = 0;
+  for (auto& p : parameters_) {
+    SS_CHECK(p.dtype() == values_.dtype() && p.device() == values_.device());
+    auto place = values_.narrow(0, offset, p.numel()).view(p.sizes());
+    place.copy_(p);
+    p.set_data(place);
+    if (trained)
+      p.mutable_grad() = gradients_.narrow(0, offset, p.numel()).view(p.sizes());
+    p.set_requires_grad(trained);
+    offset += p.numel();
+  }
+}
+
+void FlatParameters::requires_grad(bool on) {
+  for (auto& p : parameters_) p.set_requires_grad(on);
+}
+
+}  // namespace stylescope
