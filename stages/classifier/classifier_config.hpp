@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "stages/supervised/supervised_config.hpp"
+
+namespace stylescope {
+
+// The classifier stage's section.
+struct ClassifierConfig : SupervisedConfig {
+  std::string class_weights = "none";
+  std::vector<double> class_weight_list;
+  std::vector<int64_t> positive;  // empty: all but class 0
+  int64_t patience = 10;
+
+  void describe(Fields& f);
+  void check() const;
+};
+
+}  // namespace stylescope

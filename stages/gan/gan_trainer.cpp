@@ -1,0 +1,229 @@
+#include "stages/gan/gan_trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "distributed/work_partition.hpp"
+#include "io/base/error.hpp"
+#include "stages/gan/gan_losses.hpp"
+
+namespace stylescope {
+namespace {
+
+// Rows of `sums_`: first the figures (one number each), then one row of w_dim numbers for each phase that generates.
+enum Sum : int64_t { kLossG, kLossD, kPathPenalty, kR1Penalty, kLogitReal, kLogitFake, kSignReal, kFigures };
+constexpr int64_t kGeneratingPhases = 3;
+
+// Lazy regularisation (Karras et al. 2020, appendix B): an optimizer that also takes the regulariser's steps, one in
+// `interval`, runs with lr * r and betas ^ r, r = interval / (interval + 1).
+double lazy_ratio(int64_t interval, bool active) {
+  return active ? static_cast<double>(interval) / static_cast<double>(interval + 1) : 1.0;
+}
+
+constexpr double kBeta2 = 0.99;
+constexpr double kEpsilon = 1e-8;
+
+int64_t w_row(Phase phase) { return phase == Phase::g_main ? 0 : phase == Phase::g_path ? 1 : 2; }
+
+}  // namespace
+
+GanTrainer::GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator, Generator average,
+                       Communicator& world, GanDraws& draws)
+    : config_(config),
+      generator_(std::move(generator)),
+      average_(std::move(average)),
+      discriminator_(std::move(discriminator)),
+      world_(world),
+      draws_(draws),
+      g_(*generator_),
+      d_(*discriminator_),
+      ema_(*average_, /*trained=*/false),
+      g_adam_(g_, 0, std::pow(kBeta2, lazy_ratio(config.path_length_interval, config.path_length_weight > 0)), kEpsilon),
+      d_adam_(d_, 0, std::pow(kBeta2, lazy_ratio(config.r1_interval, config.r1_gamma != 0)), kEpsilon),
+      g_rate_(config.learning_rate * lazy_ratio(config.path_length_interval, config.path_length_weight > 0)),
+      d_rate_(config.learning_rate * lazy_ratio(config.r1_interval, config.r1_gamma != 0)),
+      samples_(deal_groups(config.batch, config.mbstd_group, world.rank(), world.size())) {
+  generator_->train();
+  discriminator_->train();
+  average_->eval();
+  sums_ = torch::zeros({kFigures + kGeneratingPhases * generator_->options().w_dim},
+                       torch::dtype(torch::kFloat64).device(g_.values().device()));
+}
+
+GanStepFigures GanTrainer::step(int64_t step, const RealBatch& reals) {
+  GanStepFigures figures;
+  sums_.zero_();
+  w_counts_.assign(kGeneratingPhases, 0);
+  non_finite_ = 0;
+
+  d_.requires_grad(false);
+  run_g_main(step);
+  if (config_.path_length_weight > 0 && step % config_.path_length_interval == 0) run_g_path(step, figures);
+
+  d_.requires_grad(true);
+  g_.requires_grad(false);
+  run_d_main(step, reals);
+  figures.ran_r1 = config_.r1_gamma != 0 && step % config_.r1_interval == 0;
+  if (figures.ran_r1) run_d_r1(reals);
+  g_.requires_grad(true);
+
+  finish(figures);
+  update_average(step);
+  return figures;
+}
+
+GanTrainer::Images GanTrainer::generate(int64_t step, Phase phase, const std::vector<int64_t>& samples, bool ws_gradient) {
+  Images result;
+  if (label_pool_.defined())
+    result.labels = label_pool_.index_select(
+        0, draws_.label_rows(step, phase, samples, label_pool_.size(0)).to(label_pool_.device()));
+  const auto w = generator_->map(draws_.latents(step, phase, samples), result.labels);
+  const auto w_dim = generator_->options().w_dim;
+  sums_.narrow(0, kFigures + w_row(phase) * w_dim, w_dim).add_(w.detach().sum(0));
+
+  result.ws = generator_->broadcast(w);
+  const int64_t cutoff = draws_.mixing_cutoff(step, phase);
+  const int64_t num_ws = generator_->options().num_ws();
+  if (cutoff < num_ws) {
+    const auto other = generator_->broadcast(
+        generator_->map(draws_.mixing_latents(step, phase, samples), result.labels));
+    result.ws = torch::cat({result.ws.narrow(1, 0, cutoff), other.narrow(1, cutoff, num_ws - cutoff)}, 1);
+  }
+  if (ws_gradient && !result.ws.requires_grad()) result.ws.requires_grad_(true);
+  result.images = generator_->synthesize(result.ws, draws_.layer_noise(step, phase, samples));
+  return result;
+}
+
+void GanTrainer::run_g_main(int64_t step) {
+  g_.zero_gradients();
+  w_counts_[w_row(Phase::g_main)] = config_.batch;
+  if (!samples_.empty()) {
+    const auto fake = generate(step, Phase::g_main, samples_, false);
+    const auto losses = generator_loss(discriminator_(fake.images, fake.labels));
+    (losses.sum() / static_cast<double>(config_.batch)).backward();
+    sums_[kLossG] += losses.detach().sum();
+  }
+  update(g_, g_adam_, g_rate_);
+}
+
+void GanTrainer::run_g_path(int64_t step, GanStepFigures& figures) {
+  g_.zero_gradients();
+  const int64_t count = std::max<int64_t>(config_.batch / config_.path_length_shrink, 1);
+  w_counts_[w_row(Phase::g_path)] = count;
+  // No group binds these samples: they are dealt one by one.
+  const auto mine = share_of(count, world_.rank(), world_.size());
+  std::vector<int64_t> samples;
+  for (int64_t i = mine.begin; i < mine.end; ++i) samples.push_back(i);
+
+  torch::Tensor lengths;
+  double sum = 0;
+  if (!samples.empty()) {
+    const auto fake = generate(step, Phase::g_path, samples, true);
+    lengths = path_lengths(fake.images, fake.ws, draws_.path_noise(step, samples));
+    sum = lengths.detach().to(torch::kFloat64).sum().item<double>();
+  }
+  const double mean = world_.all_reduce(sum) / static_cast<double>(count);
+  const auto penalty = path_penalty(lengths.defined() ? lengths : torch::zeros({0}, g_.values().options()), mean, count,
+                                    path_length_mean_, config_.path_length_decay);
+  path_length_mean_ = penalty.running_mean;
+  if (!samples.empty()) {
+    const double gain = config_.path_length_weight * static_cast<double>(config_.path_length_interval);
+    (lengths * penalty.weights).sum().mul(gain).backward();
+    sums_[kPathPenalty] += penalty.penalties.sum();
+  }
+  update(g_, g_adam_, g_rate_);
+  figures.ran_path = true;
+  figures.path_length = mean;
+}
+
+void GanTrainer::run_d_main(int64_t step, const RealBatch& reals) {
+  d_.zero_gradients();
+  const auto batch = static_cast<double>(config_.batch);
+  w_counts_[w_row(Phase::d_main)] = config_.batch;
+  if (!samples_.empty()) {
+    Images fake;
+    {
+      torch::NoGradGuard no_grad;
+      fake = generate(step, Phase::d_main, samples_, false);
+    }
+    // Two passes, fake first: a minibatch-stddev group never mixes real and generated images.
+    const auto fake_logits = discriminator_(fake.images, fake.labels);
+    const auto fake_losses = discriminator_loss_fake(fake_logits);
+    (fake_losses.sum() / batch).backward();
+    const auto real_logits = discriminator_(reals.images, reals.labels);
+    const auto real_losses = discriminator_loss_real(real_logits);
+    (real_losses.sum() / batch).backward();
+    sums_[kLossD] += (fake_losses.sum() + real_losses.sum()).detach();
+    sums_[kLogitFake] += fake_logits.detach().sum();
+    sums_[kLogitReal] += real_logits.detach().sum();
+    sums_[kSignReal] += real_logits.detach().sign().sum();
+  }
+  update(d_, d_adam_, d_rate_);
+}
+
+void GanTrainer::run_d_r1(const RealBatch& reals) {
+  d_.zero_gradients();
+  if (!samples_.empty()) {
+    const auto images = reals.images.detach().requires_grad_(true);
+    const auto penalties = r1_penalty(discriminator_(images, reals.labels), images);
+    const double gain = config_.gamma(images.size(2)) / 2 * static_cast<double>(config_.r1_interval);
+    (penalties.sum() * (gain / static_cast<double>(config_.batch))).backward();
+    sums_[kR1Penalty] += penalties.detach().sum();
+  }
+  update(d_, d_adam_, d_rate_);
+}
+
+void GanTrainer::update(FlatParameters& parameters, Adam& adam, double learning_rate) {
+  world_.all_reduce(parameters.gradients());
+  non_finite_ += sanitize_gradients(parameters.gradients());
+  adam.step(parameters, learning_rate);
+}
+
+void GanTrainer::update_average(int64_t step) {
+  torch::NoGradGuard no_grad;
+  double images = config_.ema_images();
+  if (config_.ema_ramp > 0)
+    images = std::min(images, static_cast<double>(step * config_.batch) * config_.ema_ramp);
+  const double beta = std::pow(0.5, static_cast<double>(config_.batch) / std::max(images, 1e-8));
+  ema_.values().lerp_(g_.values(), 1 - beta);
+  const auto from = generator_->named_buffers();
+  for (auto& buffer : average_->named_buffers()) buffer.value().copy_(from[buffer.key()]);
+}
+
+void GanTrainer::finish(GanStepFigures& figures) {
+  torch::NoGradGuard no_grad;
+  world_.all_reduce(sums_);
+  const auto w_dim = generator_->options().w_dim;
+  auto w_avg = generator_->w_avg();
+  // In the order in which the phases ran. The average is of the whole global batch, not of one rank's share.
+  for (int64_t row = 0; row < kGeneratingPhases; ++row) {
+    if (w_counts_[static_cast<size_t>(row)] == 0) continue;
+    const auto mean = (sums_.narrow(0, kFigures + row * w_dim, w_dim) / static_cast<double>(w_counts_[static_cast<size_t>(row)]))
+                          .to(w_avg.dtype());
+    w_avg.copy_(mean + config_.w_avg_beta * (w_avg - mean));
+  }
+  const auto sums = sums_.narrow(0, 0, kFigures).cpu();
+  const auto* s = sums.data_ptr<double>();
+  const auto batch = static_cast<double>(config_.batch);
+  figures.loss_g = s[kLossG] / batch;
+  figures.loss_d = s[kLossD] / batch;
+  figures.path_loss =
+      config_.path_length_weight * s[kPathPenalty] / static_cast<double>(std::max<int64_t>(w_counts_[1], 1));
+  figures.r1_loss = config_.gamma(generator_->options().resolution) / 2 * s[kR1Penalty] / batch;
+  figures.logit_real = s[kLogitReal] / batch;
+  figures.logit_fake = s[kLogitFake] / batch;
+  figures.sign_real = s[kSignReal] / batch;
+  figures.non_finite = non_finite_;
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> GanTrainer::tensors() {
+  std::vector<std::pair<std::string, torch::Tensor>> all{
+      {"g.parameters", g_.values()}, {"d.parameters", d_.values()}, {"ema.parameters", ema_.values()}};
+  for (auto& [name, tensor] : g_adam_.state()) all.emplace_back("g." + name, tensor);
+  for (auto& [name, tensor] : d_adam_.state()) all.emplace_back("d." + name, tensor);
+  for (const auto& buffer : generator_->named_buffers()) all.emplace_back("g.buffer." + buffer.key(), buffer.value());
+  for (const auto& buffer : average_->named_buffers()) all.emplace_back("ema.buffer." + buffer.key(), buffer.value());
+  return all;
+}
+
+}  // namespace stylescope

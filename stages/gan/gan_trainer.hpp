@@ -1,0 +1,89 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "distributed/communicator.hpp"
+#include "stages/gan/gan_config.hpp"
+#include "stages/gan/gan_draws.hpp"
+#include "stages/networks/discriminator.hpp"
+#include "stages/networks/generator.hpp"
+#include "stages/training/flat_parameters.hpp"
+#include "stages/training/optimizer.hpp"
+
+namespace stylescope {
+
+// A rank's share of the step's real images.
+struct RealBatch {
+  torch::Tensor images;  // (n, C, H, W) in [-1, 1]; n may be 0
+  torch::Tensor labels;  // (n, classes) one-hot; undefined when unconditional
+};
+
+// What a step did, over all ranks. A lazy phase that did not run has ran = false and zeros.
+struct GanStepFigures {
+  double loss_g = 0, loss_d = 0;              // mean losses, without regularisers
+  double path_loss = 0, path_length = 0;      // weight * mean penalty; mean length
+  double r1_loss = 0;                         // gamma / 2 * mean penalty
+  double logit_real = 0, logit_fake = 0;      // means in d_main
+  double sign_real = 0;                       // r_t of ADA (Karras et al. 2020b, section 3.1): mean sign(D(real))
+  int64_t non_finite = 0;                     // gradient values that were sanitised
+  bool ran_path = false, ran_r1 = false;
+};
+
+// The training step of StyleGAN2 (Karras et al. 2020; schedule of StyleGAN2-ADA): g_main, every 4th step g_path, d_main,
+// every 16th step d_r1, then the moving average of G. Which rank holds which samples does not change the result: each adds
+// up its samples' losses, divided by the global batch, and gradients are summed over the ranks.
+class GanTrainer {
+ public:
+  GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator, Generator average,
+             Communicator& world, GanDraws& draws);
+
+  // `reals` holds the samples local_samples() of the step's global batch. Collective.
+  GanStepFigures step(int64_t step, const RealBatch& reals);
+
+  // Global sample numbers (0..batch-1) of this rank: whole minibatch-stddev groups.
+  const std::vector<int64_t>& local_samples() const { return samples_; }
+  // For conditional training: the classes that generated images are drawn from, (rows, classes) one-hot.
+  void set_label_pool(torch::Tensor one_hot) { label_pool_ = std::move(one_hot); }
+
+  // Everything that a step changes.
+  std::vector<std::pair<std::string, torch::Tensor>> tensors();
+  double& path_length_mean() { return path_length_mean_; }
+
+  FlatParameters& generator_parameters() { return g_; }
+  FlatParameters& discriminator_parameters() { return d_; }
+
+ private:
+  struct Images {
+    torch::Tensor images, ws, labels;
+  };
+  Images generate(int64_t step, Phase phase, const std::vector<int64_t>& samples, bool ws_gradient);
+  void run_g_main(int64_t step);
+  void run_g_path(int64_t step, GanStepFigures& figures);
+  void run_d_main(int64_t step, const RealBatch& reals);
+  void run_d_r1(const RealBatch& reals);
+  void update(FlatParameters& parameters, Adam& adam, double learning_rate);
+  void update_average(int64_t step);
+  void finish(GanStepFigures& figures);
+
+  GanConfig config_;
+  Generator generator_, average_;
+  Discriminator discriminator_;
+  Communicator& world_;
+  GanDraws& draws_;
+  FlatParameters g_, d_, ema_;
+  Adam g_adam_, d_adam_;
+  double g_rate_, d_rate_;
+  double path_length_mean_ = 0;
+  torch::Tensor label_pool_;
+  std::vector<int64_t> samples_;
+  // Sums over this rank's samples, reduced once at the end of the step: figures, then the sum of w of each generating phase.
+  torch::Tensor sums_;
+  std::vector<int64_t> w_counts_;
+  int64_t non_finite_ = 0;
+};
+
+}  // namespace stylescope

@@ -1,0 +1,171 @@
+#include "stages/ingest/picture_folder.hpp"
+
+#include "io/base/error.hpp"
+#include "io/sha256.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
+#include <regex>
+#include <set>
+
+namespace stylescope {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_picture(const fs::path& file) {
+  static constexpr std::array<std::string_view, 5> kEndings{".png", ".jpg", ".jpeg", ".tif",
+                                                            ".tiff"};
+  std::string ending = file.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+}
+
+// Names of the entries that `keep` accepts, sorted. Throws Error when the folder cannot be read.
+template <class Keep>
+std::vector<std::string> names_in(const fs::path& folder, Keep keep) {
+  std::vector<std::string> names;
+  std::error_code failure;
+  fs::directory_iterator entry(folder, failure), end;
+  for (; !failure && entry != end; entry.increment(failure)) {
+    const std::string name = entry->path().filename().string();
+    if (name.front() != '.' && keep(*entry)) names.push_back(name);
+  }
+  validate(!failure, folder.string(), ": cannot be read (", failure.message(),
+           "); check ingest.path and its permissions");
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> folders_in(const fs::path& folder) {
+  return names_in(folder, [](const fs::directory_entry& e) { return e.is_directory(); });
+}
+
+// Numbers by their value (2 before 10), names by their letters.
+bool label_before(const std::string& a, const std::string& b) {
+  const auto is_number = [](const std::string& s) {
+    return std::all_of(s.begin(), s.end(), [](unsigned char c) { return std::isdigit(c); });
+  };
+  if (is_number(a) && is_number(b) && a.size() != b.size()) return a.size() < b.size();
+  return a < b;
+}
+
+// One folder of label folders; `below` is its path under the root: "" or "train/".
+struct LabelTree {
+  std::string below;
+  std::optional<Split> split;
+};
+
+std::vector<LabelTree> trees_of(const fs::path& root, const SplitConfig& split) {
+  if (split.mode == "random") return {{"", std::nullopt}};
+  const auto present = folders_in(root);
+  std::vector<LabelTree> trees;
+  for (const Split s : {Split::train, Split::val, Split::test})
+    if (std::find(present.begin(), present.end(), to_string(s)) != present.end())
+      trees.push_back({to_string(s) + "/", s});
+  const auto has = [&](Split s) {
+    return std::any_of(trees.begin(), trees.end(), [&](const auto& t) { return t.split == s; });
+  };
+  for (const Split s : {Split::train, Split::val})
+    validate(has(s), root.string(), ": has no folder '", to_string(s),
+             "' (ingest.split.mode is folders); add it, or use mode random");
+  validate(
+      has(Split::test) || split.halve_val, root.string(),
+      ": has no folder 'test' (evaluate needs images that nothing was trained on); add it, or set "
+      "ingest.split.halve_val: true");
+  validate(!has(Split::test) || !split.halve_val, root.string(),
+           ": has a folder 'test' (and ingest.split.halve_val asks to make one from val); set "
+           "halve_val: "
+           "false");
+  return trees;
+}
+
+std::vector<std::string> label_names_of(const fs::path& root, const std::vector<LabelTree>& trees,
+                                        const std::vector<std::string>& wanted) {
+  std::set<std::string> found;
+  for (const auto& tree : trees) {
+    for (const auto& name : folders_in(root / tree.below)) {
+      validate(wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end(),
+               (root / tree.below / name).string(),
+               ": is not in ingest.class_names; add it there, or move the folder away");
+      found.insert(name);
+    }
+  }
+  if (!wanted.empty()) return wanted;
+  std::vector<std::string> names(found.begin(), found.end());
+  std::sort(names.begin(), names.end(), label_before);
+  return names;
+}
+
+void check_classes(const fs::path& root, const PictureFolder& folder, const SplitConfig& split) {
+  const bool split_folders = std::all_of(
+      folder.label_names.begin(), folder.label_names.end(),
+      [](const std::string& name) { return name == "train" || name == "val" || name == "test"; });
+  validate(split.mode != "random" || folder.label_names.empty() || !split_folders, root.string(),
+           ": holds the folders of a split, not of labels; set ingest.split.mode: folders");
+  validate(!folder.pictures.empty(), root.string(),
+           ": holds no pictures (*.png, *.jpg, *.jpeg, *.tif, *.tiff in one folder a label); check "
+           "ingest.path");
+  validate(folder.label_names.size() > 1, root.string(), ": holds only one class, '",
+           folder.label_names.front(),
+           "' (a classifier needs two); add a folder for another label");
+  std::vector<int64_t> count(folder.label_names.size(), 0);
+  for (const auto& picture : folder.pictures) ++count[static_cast<size_t>(picture.label)];
+  for (size_t i = 0; i < count.size(); ++i)
+    validate(count[i] > 0, root.string(), ": class '", folder.label_names[i],
+             "' has no pictures; add some, or take the class away");
+}
+
+}  // namespace
+
+std::string subject_of(const std::string& file_name, const std::string& pattern) {
+  if (pattern.empty()) return fs::path(file_name).stem().string();
+  std::smatch match;
+  if (!std::regex_search(file_name, match, std::regex(pattern))) return {};
+  return match.size() > 1 ? match[1].str() : match[0].str();
+}
+
+PictureFolder list_pictures(const IngestConfig& config) {
+  const fs::path root = config.path;
+  validate(fs::is_directory(root), root.string(),
+           ": is no folder (or is not there); check ingest.path");
+  const auto trees = trees_of(root, config.split);
+  PictureFolder folder;
+  folder.label_names = label_names_of(root, trees, config.class_names);
+  for (const auto& tree : trees) {
+    folder.has_test |= tree.split == Split::test;
+    for (size_t label = 0; label < folder.label_names.size(); ++label) {
+      const std::string below = tree.below + folder.label_names[label];
+      if (!fs::is_directory(root / below)) continue;
+      const auto names = names_in(root / below, [](const fs::directory_entry& e) {
+        return is_picture(e.path()) && !e.is_directory();
+      });
+      for (const auto& name : names)
+        folder.pictures.push_back({below + "/" + name, static_cast<int64_t>(label), tree.split,
+                                   subject_of(name, config.subject_regex)});
+    }
+  }
+  check_classes(root, folder, config.split);
+  std::sort(folder.pictures.begin(), folder.pictures.end(),
+            [](const ListedPicture& a, const ListedPicture& b) { return a.path < b.path; });
+  return folder;
+}
+
+std::string ingest_fingerprint(const IngestConfig& config) {
+  if (config.source == "phantom") return "phantom";
+  Sha256 hash;
+  for (const auto& picture : list_pictures(config).pictures) {
+    // A file that cannot be looked at counts too: as one without size and time.
+    std::error_code ignored;
+    const fs::path file = fs::path(config.path) / picture.path;
+    const auto size = fs::file_size(file, ignored);
+    const auto changed = fs::last_write_time(file, ignored).time_since_epoch().count();
+    hash.update(detail::concatenate(picture.path, '\0', size, '\0', changed, '\0'));
+  }
+  return hash.finish();
+}
+
+}  // namespace stylescope

@@ -1,0 +1,54 @@
+#include <array>
+#include <set>
+
+#include "stages/html/page.hpp"
+#include "stages/html/text.hpp"
+#include "stages/report/sections.hpp"
+
+namespace stylescope {
+namespace {
+
+struct SplitCounts {
+  std::vector<int64_t> by_label;
+  std::set<std::string> subjects;
+  int64_t images = 0;
+};
+
+std::string row(const std::string& name, const SplitCounts& counts) {
+  std::string out = "<tr><th scope=\"row\">" + html::escape(name) + "</th><td class=\"n\">" +
+                    html::thousands(static_cast<int64_t>(counts.subjects.size())) + "</td><td class=\"n\">" +
+                    html::thousands(counts.images) + "</td>";
+  for (const auto n : counts.by_label) out += "<td class=\"n\">" + html::thousands(n) + "</td>";
+  return out + "</tr>\n";
+}
+
+}  // namespace
+
+std::string data_section(const ReportInputs& inputs) {
+  const auto& images = inputs.images;
+  const size_t labels = images.label_names().size();
+  std::array<SplitCounts, 3> splits;
+  SplitCounts total;
+  total.by_label.resize(labels);
+  for (auto& split : splits) split.by_label.resize(labels);
+  for (int64_t i = 0; i < images.size(); ++i) {
+    const auto& record = images.record(i);
+    for (auto* counts : {&splits[static_cast<size_t>(record.split)], &total}) {
+      ++counts->images;
+      ++counts->by_label[static_cast<size_t>(record.label)];
+      counts->subjects.insert(record.subject);
+    }
+  }
+  std::string table = "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Split</th><th scope=\"col\" class=\"n\">Subjects"
+                      "</th><th scope=\"col\" class=\"n\">Images</th>";
+  for (const auto& name : images.label_names()) table += "<th scope=\"col\" class=\"n\">" + html::escape(name) + "</th>";
+  table += "</tr></thead><tbody>\n" + row("Training", splits[0]) + row("Validation", splits[1]) + row("Test", splits[2]) +
+           row("All", total) + "</tbody></table></div>\n";
+  const auto size = std::to_string(images.width()) + " × " + std::to_string(images.height());
+  return html::section("data", "Data set",
+                       "<p>Images of " + size + " pixels, " + (images.channels() == 1 ? "grey" : "colour") +
+                           ". A subject's images are all in one split; the test split was used for this report alone.</p>\n" +
+                           table);
+}
+
+}  // namespace stylescope
