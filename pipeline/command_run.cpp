@@ -1,0 +1,85 @@
+#include "io/base/error.hpp"
+#include "io/log.hpp"
+#include "pipeline/command.hpp"
+#include "pipeline/config.hpp"
+#include "pipeline/config_dump.hpp"
+#include "pipeline/launch.hpp"
+#include "pipeline/plan.hpp"
+#include "pipeline/runner.hpp"
+
+#include <iostream>
+#include <memory>
+
+namespace stylescope {
+namespace {
+
+struct RunCommand {
+  std::string file, from;
+  std::vector<std::string> only, overrides;
+  bool dry_run = false, dump_default = false, strict = false;
+  Config config;
+  std::vector<Stage> selected;
+
+  RunKey key() const { return {static_cast<uint64_t>(config.seed), config.precision, strict}; }
+
+  void prepare() {
+    if (dump_default) {
+      if (launched_rank() == 0) std::cout << to_yaml(config, true);
+      return;
+    }
+    if (file.empty()) throw UsageError("CONFIG is required; see stylescope run --help");
+    config = load_config(file, overrides);
+    selected = select(stages_of(config), from, only);
+    if (dry_run && launched_rank() == 0) forecast_run();
+  }
+
+  void forecast_run() {
+    std::cout << to_yaml(config, false) << "\n";
+    for (const auto& decision : forecast(selected, key(), RunDirectory(config.run_dir))) {
+      static constexpr const char* kWords[] = {"up to date", "runs", "goes on", "depends"};
+      std::cout << "# " << decision.stage << ": " << kWords[static_cast<int>(decision.action)];
+      if (!decision.reason.empty()) std::cout << " (" << decision.reason << ")";
+      std::cout << "\n";
+      for (const auto& note : decision.notes) std::cout << "#   " << note << "\n";
+    }
+  }
+
+  void run(Communicator& world) {
+    if (dump_default || dry_run) return;
+    StopSignal stop;
+    RunSettings settings{config.name, config.run_dir, key(), to_yaml(config, false),
+                         {},          only.empty()};
+    for (const auto& stage : stages_of(config)) settings.all_stages.push_back(stage.name);
+    run_stages(selected, settings,
+               launch(world, stop, config.device, config.precision, config.threads));
+    log::info("all done: {}", config.run_dir);
+  }
+};
+
+}  // namespace
+
+Task add_run(CLI::App& app) {
+  auto command = std::make_shared<RunCommand>();
+  app.add_option("CONFIG", command->file, "configuration file (YAML)");
+  app.add_option("--from", command->from,
+                 "leave out the stages before this one; their folders are taken as they are");
+  app.add_option("--only", command->only, "these stages alone, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--set", command->overrides,
+                 "section.key=value, over what the file says; may be repeated")
+      ->allow_extra_args(false);
+  app.add_flag("--dry-run", command->dry_run,
+               "print the resolved configuration and the stages that would run, and why");
+  app.add_flag("--dump-default", command->dump_default,
+               "print every key with its default and its meaning");
+  app.add_flag("--strict", command->strict, "make stages of another program version again");
+  app.footer(
+      "A finished stage runs again when its configuration, its inputs or its format version "
+      "changed; to force it, "
+      "move its folder away.");
+  return {[command] { command->prepare(); },
+          [command](Communicator& world) { command->run(world); }};
+}
+
+}  // namespace stylescope

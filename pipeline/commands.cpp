@@ -1,0 +1,14 @@
+#include "pipeline/command.hpp"
+
+namespace stylescope {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {
+      {"run", "the whole graph of a configuration, or some of its stages", add_run},
+      {"generate", "images from a generator, of seeds or of given latents", add_generate},
+      {"explain", "new images on a finished run", add_explain},
+  };
+  return table;
+}
+
+}  // namespace stylescope

@@ -1,0 +1,85 @@
+#include "pipeline/config.hpp"
+
+#include "io/atomic_file.hpp"
+#include "io/base/error.hpp"
+#include "pipeline/config_dump.hpp"
+#include "pipeline/config_reader.hpp"
+#include "pipeline/config_tree.hpp"
+
+namespace stylescope {
+namespace {
+
+std::string read_config_text(const std::filesystem::path& file) {
+  if (std::filesystem::is_directory(file))
+    throw UsageError(file.string() +
+                     ": is a folder; name a configuration file such as configs/demo.yaml");
+  try {
+    return read_text(file);
+  } catch (const Error& error) {
+    throw UsageError(std::string(error.what()) +
+                     "; name a configuration file such as configs/demo.yaml");
+  }
+}
+
+void check_name(const Config& config, const ConfigNode& root, const std::string& file) {
+  const bool fine = !config.name.empty() && config.name.front() != '.' &&
+                    config.name.find_first_of("/\\ \t\n") == std::string::npos;
+  if (fine) return;
+  const auto* node = root.find("name");
+  throw UsageError((node ? node->where : file) +
+                   ": key 'name' must be usable as a folder name (no slash, no space, no " +
+                   "leading dot), but is '" + config.name + "'");
+}
+
+}  // namespace
+
+void Config::describe(Fields& f) {
+  f.field("name", name, "name of the run; '': the name of the configuration file");
+  f.field("run_dir", run_dir, "where the run's files go; '': runs/<name>");
+  f.field("seed", seed, {0, std::numeric_limits<int64_t>::max()},
+          "all random numbers follow from it");
+  f.choice("device", device, {"auto", "cpu", "cuda"}, "auto: the GPUs when there are any");
+  f.choice("precision", precision, {"float32", "float64"}, "float64 is for tests");
+  f.field("threads", threads, {0, 4096},
+          "CPU threads a rank; 0: the cores shared out among the ranks of a host");
+  for (auto& stage : stages_of(*this)) f.section(stage.name.c_str(), stage, stage.help.c_str());
+}
+
+Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  ConfigNode root = parse_config(read_config_text(file), file.string());
+  for (const auto& assignment : overrides) apply_override(root, assignment);
+
+  Config config;
+  ConfigReader reader(root);
+  config.describe(reader);
+  reader.finish();
+
+  if (config.name.empty()) config.name = file.stem().string();
+  check_name(config, root, file.string());
+  if (config.run_dir.empty())
+    config.run_dir = (std::filesystem::path("runs") / config.name).string();
+  for (const auto& stage : stages_of(config)) {
+    if (!stage.check) continue;
+    try {
+      stage.check();
+    } catch (const UsageError& error) {
+      const auto* section = root.find(stage.name);
+      throw UsageError((section ? section->where : file.string()) + ": " + error.what());
+    }
+  }
+  return config;
+}
+
+nlohmann::ordered_json to_json(Config& config) {
+  JsonDumper dumper;
+  config.describe(dumper);
+  return dumper.result();
+}
+
+std::string to_yaml(Config& config, bool comments) {
+  YamlDumper dumper(comments);
+  config.describe(dumper);
+  return dumper.result();
+}
+
+}  // namespace stylescope

@@ -1,0 +1,46 @@
+#include "pipeline/provenance.hpp"
+
+#include "distributed/mpi_session.hpp"
+
+#include <ctime>
+#include <fstream>
+#include <unistd.h>
+
+#include <torch/version.h>
+
+namespace stylescope {
+
+std::string program_version() { return STYLESCOPE_VERSION; }
+std::string program_revision() { return STYLESCOPE_REVISION; }
+
+nlohmann::json library_versions() {
+  return {{"LibTorch", TORCH_VERSION},
+          {"HDF5", STYLESCOPE_HDF5_VERSION},
+          {"OpenCV", STYLESCOPE_OPENCV_VERSION},
+          {"yaml-cpp", STYLESCOPE_YAML_VERSION},
+          {"MPI", MpiSession::library_version()}};
+}
+
+std::string host_name() {
+  char name[256] = "";
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+std::string cpu_type() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::string utc_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+}  // namespace stylescope

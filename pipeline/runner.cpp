@@ -1,0 +1,169 @@
+#include "pipeline/runner.hpp"
+
+#include "io/atomic_file.hpp"
+#include "io/base/error.hpp"
+#include "io/log.hpp"
+#include "pipeline/file_lock.hpp"
+#include "pipeline/provenance.hpp"
+
+#include <chrono>
+#include <optional>
+#include <set>
+
+namespace fs = std::filesystem;
+
+namespace stylescope {
+namespace {
+
+using nlohmann::json;
+
+class Runner {
+ public:
+  Runner(const RunSettings& settings, const Launch& launch)
+      : settings_(settings), launch_(launch), directory_(settings.run_dir) {}
+
+  void run(const std::vector<Stage>& selected) {
+    on_root(world(), [&] { open(selected); });
+    log::add_file(settings_.run_dir, world().rank());
+    for (const auto& stage : selected) {
+      run_one(stage);
+      if (launch_.stop.agreed(world()))
+        throw Interrupted("stopped after stage '" + stage.name + "'; run again to go on");
+    }
+  }
+
+ private:
+  Communicator& world() { return launch_.world; }
+
+  // Everything that can be wrong before work, and the run directory.
+  void open(const std::vector<Stage>& selected) {
+    forecast(selected, settings_.key, directory_);
+    std::error_code failure;
+    fs::create_directories(settings_.run_dir, failure);
+    validate(!failure, settings_.run_dir.string(), ": cannot be made (", failure.message(),
+             "); choose a run_dir that you may write to");
+    using Mode = FileLock::Mode;
+    run_lock_.emplace(settings_.run_dir / ".lock",
+                      settings_.alone ? Mode::exclusive : Mode::shared);
+    publish_text(settings_.run_dir / "config.yaml", settings_.config_yaml);
+  }
+
+  void run_one(const Stage& stage) {
+    std::optional<FileLock> lock;
+    std::string resume_text;
+    on_root(world(), [&] {
+      lock.emplace(settings_.run_dir / ("." + stage.name + ".lock"), FileLock::Mode::exclusive);
+      resume_text = prepare(stage);
+    });
+    resume_text = world().broadcast(resume_text, 0);
+    if (resume_text.empty()) return;
+    json resume = json::parse(resume_text);
+
+    const auto begin = std::chrono::steady_clock::now();
+    RunContext context{world(),           launch_.device,
+                       launch_.dtype,     settings_.key.seed,
+                       settings_.run_dir, directory_.partial(stage.name),
+                       launch_.stop};
+    json metrics = stage.run(context);
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+
+    // Also the point at which every rank has written its files.
+    const auto machines =
+        world().all_gather(json{{"host", host_name()}, {"cpu", cpu_type()}}.dump());
+    on_root(world(), [&] { publish(stage, resume, metrics, seconds, machines); });
+    log::info("{}: done in {:.1f} s", stage.name, seconds);
+  }
+
+  // Decides; "" when there is nothing to do, else the content of the partial folder's resume.json.
+  std::string prepare(const Stage& stage) {
+    Decision decision = decide(stage, settings_.key, directory_, {});
+    for (const auto& note : decision.notes) log::warn("{}: {}", stage.name, note);
+    if (decision.action == Action::resume &&
+        directory_.publish_left_over(stage.name, decision.key)) {
+      log::info("{}: was complete but for its name; published", stage.name);
+      write_manifest();
+      return "";
+    }
+    if (decision.action == Action::up_to_date) {
+      log::info("{}: up to date", stage.name);
+      return "";
+    }
+    log::info("{}: starts ({})", stage.name, decision.reason);
+    if (world().size() > 1)
+      log::info("{}: {} ranks, {} threads each", stage.name, world().size(), launch_.threads);
+    return (decision.action == Action::resume ? resumed(stage) : begun(stage, decision.key)).dump();
+  }
+
+  json situation() {
+    return {{"world_size", world().size()},
+            {"threads", launch_.threads},
+            {"device", launch_.device.is_cuda() ? "cuda" : "cpu"},
+            {"cpu", cpu_type()}};
+  }
+
+  json begun(const Stage& stage, const json& key) {
+    const json resume = {
+        {"key", key}, {"situation", situation()}, {"started", utc_time()}, {"sessions", 1}};
+    directory_.begin(stage.name, resume);
+    return resume;
+  }
+
+  // Bits are the same only in the same situation: a change is said aloud.
+  json resumed(const Stage& stage) {
+    json resume = *directory_.resume_record(stage.name);
+    const json now = situation();
+    for (const auto& [what, value] : now.items()) {
+      const json before = resume.at("situation").value(what, json());
+      if (before != value)
+        log::warn(
+            "{}: goes on with another {} ({} before, {} now); the result may differ by rounding",
+            stage.name, what, before.dump(), value.dump());
+    }
+    resume["situation"] = now;
+    resume["sessions"] = resume.at("sessions").get<int64_t>() + 1;
+    directory_.update_resume(stage.name, resume);
+    return resume;
+  }
+
+  void publish(const Stage& stage, const json& resume, const json& metrics, double seconds,
+               const std::vector<std::string>& machines) {
+    std::set<std::string> hosts, cpus;
+    for (const auto& text : machines) {
+      const json machine = json::parse(text);
+      hosts.insert(machine.at("host").get<std::string>());
+      cpus.insert(machine.at("cpu").get<std::string>());
+    }
+    json record = resume.at("situation");
+    record["stage"] = stage.name;
+    record["key"] = resume.at("key");
+    record["config"] = section_of(stage);
+    record["program"] = {{"version", program_version()}, {"revision", program_revision()}};
+    record["libraries"] = library_versions();
+    record["started"] = resume.at("started");
+    record["sessions"] = resume.at("sessions");
+    record["finished"] = utc_time();
+    record["wall_seconds"] = seconds;  // of the last session
+    record["hosts"] = hosts;
+    record["cpu"] = cpus;
+    record["metrics"] = metrics;
+    directory_.publish(stage.name, record);
+    write_manifest();
+  }
+
+  void write_manifest() { directory_.write_manifest(settings_.name, settings_.all_stages); }
+
+  const RunSettings& settings_;
+  Launch launch_;
+  RunDirectory directory_;
+  std::optional<FileLock> run_lock_;
+};
+
+}  // namespace
+
+void run_stages(const std::vector<Stage>& selected, const RunSettings& settings,
+                const Launch& launch) {
+  Runner(settings, launch).run(selected);
+}
+
+}  // namespace stylescope
