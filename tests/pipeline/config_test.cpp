@@ -1,0 +1,208 @@
+#include "pipeline/config.hpp"
+
+#include "io/base/error.hpp"
+#include "pipeline/config_dump.hpp"
+#include "pipeline/config_reader.hpp"
+#include "pipeline/config_tree.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace stylescope {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+struct Inner {
+  int64_t batch = 32;
+  double rate = 0.25;
+  std::string noise = "random";
+  std::vector<int64_t> sizes = {1, 2};
+  std::vector<double> targets;
+  std::vector<std::string> words;
+  void describe(Fields& f) {
+    f.field("batch", batch, {1, 64}, "images a step");
+    f.field("rate", rate, {0, 1}, "learning rate");
+    f.choice("noise", noise, {"random", "const", "none"}, "where noise comes from");
+    f.field("sizes", sizes, {0, 9}, "sizes");
+    f.field("targets", targets, {0, 1}, "targets");
+    f.field("words", words, "words");
+  }
+};
+
+struct Outer {
+  std::string title = "a title";
+  bool mirror = false;
+  double factor = 1e-7;
+  Inner gan;
+  void describe(Fields& f) {
+    f.field("title", title, "title");
+    f.field("mirror", mirror, "flips");
+    f.field("factor", factor, {}, "any number");
+    f.section("gan", gan, "the gan");
+  }
+};
+
+Outer read(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  ConfigNode root = parse_config(text, "run.yaml");
+  for (const auto& assignment : overrides) apply_override(root, assignment);
+  Outer config;
+  ConfigReader reader(root);
+  config.describe(reader);
+  reader.finish();
+  return config;
+}
+
+std::string failure(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    read(text, overrides);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Configuration, ReadsEveryKind) {
+  const auto config = read(
+      "# a comment\ntitle: 7\nmirror: true\nfactor: -1.5e3\ngan:\n  batch: 8\n  rate: 1\n  noise: "
+      "none\n"
+      "  sizes: [3, 4]\n  targets: [0.5]\n  words: [a, 'b c']\n");
+  EXPECT_EQ(config.title, "7");
+  EXPECT_TRUE(config.mirror);
+  EXPECT_EQ(config.factor, -1500);
+  EXPECT_EQ(config.gan.batch, 8);
+  EXPECT_EQ(config.gan.rate, 1);
+  EXPECT_EQ(config.gan.noise, "none");
+  EXPECT_EQ(config.gan.sizes, (std::vector<int64_t>{3, 4}));
+  EXPECT_EQ(config.gan.targets, std::vector<double>{0.5});
+  EXPECT_EQ(config.gan.words, (std::vector<std::string>{"a", "b c"}));
+}
+
+TEST(Configuration, EmptyFileAndEmptySectionAreDefaults) {
+  EXPECT_EQ(read("").gan.batch, 32);
+  EXPECT_EQ(read("gan:\n").gan.batch, 32);
+}
+
+TEST(Configuration, AnchorsWorkAndMergeKeysAreRefused) {
+  EXPECT_EQ(read("factor: &f 0.5\ngan:\n  rate: *f\n").gan.rate, 0.5);
+  EXPECT_THAT(failure("gan: &g\n  batch: 8\ngan2:\n  <<: *g\n"),
+              AllOf(StartsWith("run.yaml:4:"), HasSubstr("merge keys")));
+}
+
+TEST(Configuration, UnknownKeyNamesTheNearest) {
+  EXPECT_EQ(failure("title: x\ngan:\n  bacth: 3\n"),
+            "run.yaml:3: key 'gan.bacth' is unknown; did you mean 'gan.batch'?");
+  EXPECT_EQ(failure("titel: x\n"), "run.yaml:1: key 'titel' is unknown; did you mean 'title'?");
+  EXPECT_EQ(failure("gan:\n  zzzzzzzzzz: 3\n"),
+            "run.yaml:2: key 'gan.zzzzzzzzzz' is unknown; valid in 'gan' are batch, rate, noise, "
+            "sizes, targets, words");
+}
+
+TEST(Configuration, DuplicateKeyNamesBothLines) {
+  EXPECT_EQ(failure("gan:\n  batch: 3\n  rate: 0\n  batch: 4\n"),
+            "run.yaml:4: key 'gan.batch' is given twice (first at run.yaml:2); keep one");
+}
+
+TEST(Configuration, WrongTypesSayWhatIsWanted) {
+  EXPECT_EQ(failure("gan:\n  batch: many\n"),
+            "run.yaml:2: key 'gan.batch' must be a whole number from 1 to 64, but is 'many'");
+  EXPECT_THAT(failure("gan:\n  batch: 3.5\n"), HasSubstr("must be a whole number"));
+  EXPECT_THAT(failure("gan:\n  batch: \"3\"\n"), HasSubstr("the text \"3\""));
+  EXPECT_THAT(failure("gan:\n  batch:\n"), AllOf(StartsWith("run.yaml:2:"), HasSubstr("is empty")));
+  EXPECT_THAT(failure("gan:\n  batch: [3]\n"), HasSubstr("a list"));
+  EXPECT_THAT(failure("gan:\n  rate: fast\n"), HasSubstr("must be a number from 0 to 1"));
+  EXPECT_THAT(failure("factor: nan\n"), HasSubstr("must be a number"));
+  EXPECT_THAT(failure("mirror: yes\n"), HasSubstr("must be true or false, but is 'yes'"));
+  EXPECT_THAT(failure("title: [a]\n"), HasSubstr("must be a text"));
+  EXPECT_THAT(failure("gan: 3\n"), HasSubstr("must be a section"));
+  EXPECT_THAT(failure("gan:\n  sizes: 3\n"), HasSubstr("must be a list"));
+  EXPECT_THAT(failure("gan:\n  sizes: [3, x]\n"),
+              HasSubstr("key 'gan.sizes' must be a whole number"));
+  EXPECT_EQ(failure("gan:\n  noise: randm\n"),
+            "run.yaml:2: key 'gan.noise' must be one of random, const, none, but is 'randm'; did "
+            "you mean 'random'?");
+}
+
+TEST(Configuration, OutOfRange) {
+  EXPECT_EQ(failure("gan:\n  batch: 65\n"),
+            "run.yaml:2: key 'gan.batch' is out of range: 65 is not a whole number from 1 to 64");
+  EXPECT_THAT(failure("gan:\n  batch: 99999999999999999999\n"),
+              HasSubstr("must be a whole number"));
+  EXPECT_THAT(failure("gan:\n  rate: -0.1\n"), HasSubstr("out of range"));
+  EXPECT_THAT(failure("gan:\n  sizes: [1, 10]\n"), HasSubstr("out of range"));
+}
+
+TEST(Configuration, BrokenYamlNamesTheLine) {
+  EXPECT_EQ(
+      failure("gan:\n\tbatch: 3\n"),
+      "run.yaml:2: a tab in the indentation (YAML allows only spaces there); replace it by spaces");
+  EXPECT_THAT(failure("title: x\ngan: [1, 2\n"),
+              AllOf(StartsWith("run.yaml:"), HasSubstr("no YAML")));
+  EXPECT_THAT(failure("- a\n- b\n"), HasSubstr("made of lines 'key: value'"));
+  EXPECT_THAT(failure("title: a\n---\ntitle: b\n"), HasSubstr("2 YAML documents"));
+  EXPECT_THAT(failure("title: !!binary abc\n"), HasSubstr("tag"));
+  for (const char* text : {"gan:\n\tbatch: 3\n", "gan: [1, 2\n", "a: b: c\n"})
+    EXPECT_THAT(failure(text), Not(HasSubstr("\n"))) << "an error is one line";
+}
+
+TEST(Configuration, SetGoesThroughTheSameChecks) {
+  EXPECT_EQ(read("gan:\n  batch: 3\n", {"gan.batch=4", "gan.batch=5"}).gan.batch, 5);
+  EXPECT_EQ(read("", {"gan.sizes=[7]"}).gan.sizes, std::vector<int64_t>{7});
+  EXPECT_EQ(read("", {"title="}).title, "");
+  EXPECT_EQ(failure("", {"gan.bacth=4"}),
+            "--set gan.bacth=4: key 'gan.bacth' is unknown; did you mean 'gan.batch'?");
+  EXPECT_THAT(failure("", {"gan.batch=x"}),
+              StartsWith("--set gan.batch=x: key 'gan.batch' must be a whole number"));
+  EXPECT_THAT(failure("", {"gan.batch"}), HasSubstr("is no assignment"));
+  EXPECT_THAT(failure("title: x\n", {"title.x=1"}), HasSubstr("'title' is no section"));
+  EXPECT_THAT(failure("", {"gan..batch=1"}), HasSubstr("empty part"));
+}
+
+TEST(Configuration, DumpsLoadBackToTheSame) {
+  Outer before;
+  before.title = "null";
+  before.factor = 0.1 + 0.2;
+  before.gan.words = {"", "a: b", "true", "5", "Ü\"\n"};
+  before.gan.targets = {1.0 / 3, 1};
+  YamlDumper yaml(true);
+  before.describe(yaml);
+  Outer after = read(yaml.result());
+  EXPECT_EQ(after.title, before.title);
+  EXPECT_EQ(after.factor, before.factor);
+  EXPECT_EQ(after.gan.words, before.gan.words);
+  EXPECT_EQ(after.gan.targets, before.gan.targets);
+  EXPECT_THAT(yaml.result(), HasSubstr("  # images a step [1 to 64]\n  batch: 32\n"));
+  EXPECT_THAT(yaml.result(), HasSubstr("# where noise comes from [random | const | none]"));
+  JsonDumper json;
+  after.describe(json);
+  EXPECT_EQ(json.result().at("gan").at("batch"), 32);
+}
+
+TEST(Configuration, WholeProgramDefaultsRoundTrip) {
+  testing_support::TempDir dir;
+  Config before;
+  std::ofstream(dir / "knee.yaml") << to_yaml(before, true);
+  Config after = load_config(dir / "knee.yaml", {});
+  EXPECT_EQ(after.name, "knee");
+  EXPECT_EQ(after.run_dir, "runs/knee");
+  after.name = after.run_dir = "";
+  EXPECT_EQ(to_json(after), to_json(before));
+}
+
+TEST(Configuration, FileThatCannotBeReadAndBadName) {
+  testing_support::TempDir dir;
+  EXPECT_THROW(load_config(dir / "none.yaml", {}), UsageError);
+  EXPECT_THROW(load_config(dir.path(), {}), UsageError);
+  std::ofstream(dir / "a.yaml") << "seed: 1\n";
+  EXPECT_THROW(load_config(dir / "a.yaml", {"name=a/b"}), UsageError);
+  EXPECT_THROW(load_config(dir / "a.yaml", {"seed=-1"}), UsageError);
+}
+
+}  // namespace
+}  // namespace stylescope

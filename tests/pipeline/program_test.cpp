@@ -1,0 +1,91 @@
+// The real program: exit codes, and what it says.
+#include "io/base/error.hpp"
+#include "pipeline/number_list.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <sys/wait.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace stylescope {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing_support::TempDir;
+
+struct Outcome {
+  int code;
+  std::string output;  // stdout and stderr
+};
+
+Outcome stylescope(const std::string& arguments, const TempDir& dir) {
+  const std::string command =
+      "cd '" + dir.path().string() + "' && '" STYLESCOPE_BINARY "' " + arguments + " 2>&1";
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  if (!pipe) return {-1, "popen failed"};
+  std::string output;
+  std::array<char, 4096> buffer;
+  while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe))
+    output.append(buffer.data(), size);
+  const int status = ::pclose(pipe);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, output};
+}
+
+TEST(Program, HelpIsEverywhere) {
+  TempDir dir;
+  for (const char* command : {"", "run", "generate", "explain"}) {
+    const auto outcome = stylescope(std::string(command) + " --help", dir);
+    EXPECT_EQ(outcome.code, 0) << command;
+    EXPECT_THAT(outcome.output, HasSubstr("--help")) << command;
+  }
+}
+
+TEST(Program, BadUsageIsTwoAndOneLine) {
+  TempDir dir;
+  std::ofstream(dir / "run.yaml") << "seed: 1\ngan:\n  bacth: 3\n";
+  const auto typing_error = stylescope("run run.yaml", dir);
+  EXPECT_EQ(typing_error.code, 2);
+  EXPECT_EQ(typing_error.output,
+            "run.yaml:3: key 'gan.bacth' is unknown; did you mean 'gan.batch'?\n");
+  for (const char* arguments :
+       {"", "nonsense", "run", "run none.yaml", "run run.yaml --bad", "run run.yaml --only nothing",
+        "generate --weights g.safetensors --out o",
+        "generate --weights g.safetensors --seeds 3-1 --out o", "explain nowhere a.png"}) {
+    const auto outcome = stylescope(arguments, dir);
+    EXPECT_EQ(outcome.code, 2) << arguments << ": " << outcome.output;
+    EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
+}
+
+TEST(Program, FailureIsOne) {
+  TempDir dir;
+  const auto outcome =
+      stylescope("generate --weights none.safetensors --seeds 0 --out o.safetensors", dir);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr("none.safetensors"));
+}
+
+TEST(Program, DumpDefaultLoadsAndDryRunChangesNothing) {
+  TempDir dir;
+  EXPECT_EQ(stylescope("run --dump-default > all.yaml", dir).code, 0);
+  const auto outcome = stylescope("run all.yaml --dry-run --set seed=5", dir);
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("seed: 5\n"));
+  EXPECT_THAT(outcome.output, HasSubstr("# ingest: runs (not there yet)"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
+}
+
+TEST(NumberList, RangesAndNumbers) {
+  EXPECT_EQ(parse_numbers("--seeds", "0-3,9"), (std::vector<int64_t>{0, 1, 2, 3, 9}));
+  for (const char* text : {"", "a", "3-1", "1,,2", "-1", "1-", "0-99999999999"})
+    EXPECT_THROW(parse_numbers("--seeds", text), UsageError) << text;
+}
+
+}  // namespace
+}  // namespace stylescope
