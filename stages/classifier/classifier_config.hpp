@@ -1,10 +1,10 @@
 #pragma once
 
+#include "stages/supervised/supervised_config.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "stages/supervised/supervised_config.hpp"
 
 namespace stylescope {
 

@@ -1,7 +1,5 @@
 #include "stages/classifier/classifier_stage.hpp"
 
-#include <algorithm>
-
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "stages/artifacts.hpp"
@@ -13,6 +11,8 @@
 #include "stages/supervised/resnet_trainer.hpp"
 #include "stages/training/meters.hpp"
 #include "stages/training/sampler.hpp"
+
+#include <algorithm>
 
 namespace fs = std::filesystem;
 
@@ -26,23 +26,27 @@ struct Validation {
 };
 
 // Every rank scores its share; all of them then see all probabilities, in the order of the images.
-Validation validate_on(const ImageSet& images, const LabelledRows& val, Classifier& f, int64_t batch, Communicator& world) {
+Validation validate_on(const ImageSet& images, const LabelledRows& val, Classifier& f,
+                       int64_t batch, Communicator& world) {
   const auto classes = static_cast<int64_t>(f.class_names.size());
   const auto mine = whole_batches(val.size(), batch, world.rank(), world.size());
   std::vector<torch::Tensor> parts{torch::empty({0, classes}, torch::kFloat64)};
   const at::ArrayRef<int64_t> rows(val.rows);
   for (int64_t begin = mine.begin; begin < mine.end; begin += batch) {
     const auto count = std::min(batch, mine.end - begin);
-    parts.push_back(f.probabilities(images.read(rows.slice(static_cast<size_t>(begin), static_cast<size_t>(count))), batch));
+    parts.push_back(f.probabilities(
+        images.read(rows.slice(static_cast<size_t>(begin), static_cast<size_t>(count))), batch));
   }
   const auto probabilities = gather_rows(world, torch::cat(parts));
   validate(probabilities.isfinite().all().item<bool>(),
-           "classifier: its probabilities on the validation images are no finite numbers (training diverged); lower "
+           "classifier: its probabilities on the validation images are no finite numbers (training "
+           "diverged); lower "
            "classifier.learning_rate");
   const auto of_label = probabilities.gather(1, val.labels.unsqueeze(1));
   Validation result;
   result.auc = auc(pooled_labels(val.labels, f.positive), f.pool(probabilities));
-  result.accuracy = probabilities.argmax(1).eq(val.labels).to(torch::kFloat64).mean().item<double>();
+  result.accuracy =
+      probabilities.argmax(1).eq(val.labels).to(torch::kFloat64).mean().item<double>();
   result.loss = -of_label.clamp_min(1e-300).log().mean().item<double>();
   return result;
 }
@@ -72,7 +76,9 @@ class BestEpoch {
     epoch_ = epochs_done_;
     weights_.keep();
   }
-  bool exhausted(int64_t patience) const { return patience > 0 && epochs_done_ - last_gain_ >= patience; }
+  bool exhausted(int64_t patience) const {
+    return patience > 0 && epochs_done_ - last_gain_ >= patience;
+  }
   void restore() { weights_.restore(); }
   const Validation& validation() const { return validation_; }
   int64_t epoch() const { return epoch_; }
@@ -87,8 +93,8 @@ class BestEpoch {
 // Shows the training split to the network, step by step.
 class Lesson {
  public:
-  Lesson(const ClassifierConfig& config, RunContext& context, const ImageSet& images, const LabelledRows& train,
-         const Classifier& f, ResNetTrainer& trainer)
+  Lesson(const ClassifierConfig& config, RunContext& context, const ImageSet& images,
+         const LabelledRows& train, const Classifier& f, ResNetTrainer& trainer)
       : config_(config),
         context_(context),
         images_(images),
@@ -96,7 +102,8 @@ class Lesson {
         f_(f),
         trainer_(trainer),
         sampler_(context.seed, "classifier.images", train.size()),
-        weights_(class_weights(config, train.labels, static_cast<int64_t>(f.class_names.size())).to(context.options())) {}
+        weights_(class_weights(config, train.labels, static_cast<int64_t>(f.class_names.size()))
+                     .to(context.options())) {}
 
   StepFigures step(int64_t step, double learning_rate) {
     const auto local = trainer_.local_samples();
@@ -109,7 +116,8 @@ class Lesson {
         rows.push_back(train_.rows[static_cast<size_t>(image)]);
         labels_of.push_back(train_.labels.const_data_ptr<int64_t>()[image]);
       }
-      inputs = f_.prepare(augment(images_.read(rows), config_.augment, {context_.seed, "classifier.augment", step}, positions,
+      inputs = f_.prepare(augment(images_.read(rows), config_.augment,
+                                  {context_.seed, "classifier.augment", step}, positions,
                                   context_.options()));
       labels = torch::tensor(labels_of, torch::kInt64).to(context_.device);
     }
@@ -117,7 +125,8 @@ class Lesson {
       const auto truth = labels.slice(0, rows.begin, rows.end);
       const auto weight = weights_.index_select(0, truth);
       const auto log_probability = outputs.log_softmax(1).gather(1, truth.unsqueeze(1)).squeeze(1);
-      return GroupLoss{-(weight * log_probability).sum(), weight.sum(), outputs.detach().argmax(1).eq(truth).sum()};
+      return GroupLoss{-(weight * log_probability).sum(), weight.sum(),
+                       outputs.detach().argmax(1).eq(truth).sum()};
     });
   }
 
@@ -132,8 +141,8 @@ class Lesson {
   torch::Tensor weights_;
 };
 
-nlohmann::json train(const ClassifierConfig& config, RunContext& context, const ImageSet& images, const LabelledRows& train,
-                     const LabelledRows& val, Classifier& f) {
+nlohmann::json train(const ClassifierConfig& config, RunContext& context, const ImageSet& images,
+                     const LabelledRows& train, const LabelledRows& val, Classifier& f) {
   ResNetTrainer trainer(f.network, context.world, config.batch, config.bn_group,
                         [&](const FlatParameters& p) { return config.make_optimizer(p); });
   const auto total_steps = config.total_steps(train.size());
@@ -141,7 +150,8 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
   Lesson lesson(config, context, images, train, f, trainer);
   BestEpoch best(trainer);
   Meters meters({"loss", "accuracy", "learning_rate", "non_finite"});
-  TrainingLoop loop(context, "classifier", config.checkpoint, total_steps, config.batch, config.log_every);
+  TrainingLoop loop(context, "classifier", config.checkpoint, total_steps, config.batch,
+                    config.log_every);
   trainer.register_with(loop);
   best.register_with(loop);
   meters.register_with(loop);
@@ -158,19 +168,22 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
     if (config.ends_epoch(step, train.size())) {
       const auto now = validate_on(images, val, f, config.batch, context.world);
       best.offer(now);
-      loop.log(step, {{"val_auc", now.auc}, {"val_accuracy", now.accuracy}, {"val_loss", now.loss}});
+      loop.log(step,
+               {{"val_auc", now.auc}, {"val_accuracy", now.accuracy}, {"val_loss", now.loss}});
     }
     loop.end_step(step, [&] { return meters.take(); });
   }
   if (completed < total_steps)
-    log::info("classifier: stopped early after epoch {}, {} epochs after the last better AUC", best.epochs_done(), config.patience);
+    log::info("classifier: stopped early after epoch {}, {} epochs after the last better AUC",
+              best.epochs_done(), config.patience);
   if (best.epoch() > 0) best.restore();
   const auto& validation = best.validation();
-  nlohmann::json metrics{{"val_auc", validation.auc},         {"val_accuracy", validation.accuracy},
-                         {"val_loss", validation.loss},       {"best_epoch", best.epoch()},
-                         {"epochs", best.epochs_done()},      {"steps", completed},
-                         {"images_per_second", loop.rate()},  {"training_images", train.size()},
-                         {"validation_images", val.size()},   {"parameters", trainer.parameters().size()}};
+  nlohmann::json metrics{
+      {"val_auc", validation.auc},        {"val_accuracy", validation.accuracy},
+      {"val_loss", validation.loss},      {"best_epoch", best.epoch()},
+      {"epochs", best.epochs_done()},     {"steps", completed},
+      {"images_per_second", loop.rate()}, {"training_images", train.size()},
+      {"validation_images", val.size()},  {"parameters", trainer.parameters().size()}};
   for (const auto& [name, value] : meters.take())
     if (name == "loss" || name == "accuracy") metrics["train_" + name] = value;
   return metrics;
@@ -182,7 +195,8 @@ nlohmann::json run_classifier(const ClassifierConfig& config, RunContext& contex
   config.check();
   const auto images_file = context.run_dir / artifacts::images;
   const ImageSet images(images_file);
-  const auto training = labelled_rows(images, Split::train), val = labelled_rows(images, Split::val);
+  const auto training = labelled_rows(images, Split::train),
+             val = labelled_rows(images, Split::val);
 
   Classifier f;
   f.class_names = images.label_names();
@@ -192,7 +206,8 @@ nlohmann::json run_classifier(const ClassifierConfig& config, RunContext& contex
   f.mean = statistics.mean();
   f.stddev = statistics.stddev();
   f.resolution = images.height();
-  f.network = config.make_network(images.channels(), static_cast<int64_t>(f.class_names.size()), context);
+  f.network =
+      config.make_network(images.channels(), static_cast<int64_t>(f.class_names.size()), context);
 
   auto metrics = train(config, context, images, training, val, f);
   on_root(context.world, [&] {

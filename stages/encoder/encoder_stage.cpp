@@ -1,7 +1,5 @@
 #include "stages/encoder/encoder_stage.hpp"
 
-#include <cmath>
-
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "stages/artifacts.hpp"
@@ -10,6 +8,8 @@
 #include "stages/supervised/resnet_trainer.hpp"
 #include "stages/training/meters.hpp"
 #include "stages/training/sampler.hpp"
+
+#include <cmath>
 
 namespace fs = std::filesystem;
 
@@ -31,24 +31,31 @@ Pairs open_pairs(const EncoderConfig& config, const fs::path& file, Communicator
   pairs.w = pairs.set.w();
   const auto n = pairs.set.size();
   pairs.train = n - std::llround(config.held_out * static_cast<double>(n));
-  validate(pairs.train >= 2 && n - pairs.train >= 2, file.string(), ": ", n, " pairs leave ", pairs.train, " to train and ",
-           n - pairs.train, " to measure (two of each are the least); raise synthesize.samples");
+  validate(pairs.train >= 2 && n - pairs.train >= 2, file.string(), ": ", n, " pairs leave ",
+           pairs.train, " to train and ", n - pairs.train,
+           " to measure (two of each are the least); raise synthesize.samples");
   return pairs;
 }
 
-void check_fit(const Pairs& pairs, const fs::path& pairs_file, Generator& generator, const ImageSet& images) {
+void check_fit(const Pairs& pairs, const fs::path& pairs_file, Generator& generator,
+               const ImageSet& images) {
   const auto& g = generator->options();
-  validate(pairs.set.w_dim() == g.w_dim && pairs.set.resolution() == g.resolution && pairs.set.channels() == g.image_channels,
-           pairs_file.string(), ": its w (", pairs.set.w_dim(), ") or images (", pairs.set.channels(), "x",
-           pairs.set.resolution(), "x", pairs.set.resolution(), ") are not those of the generator (w ", g.w_dim, ", images ",
-           g.image_channels, "x", g.resolution, "x", g.resolution, "); run the synthesize stage again");
-  validate(images.channels() == g.image_channels && images.height() == g.resolution && images.width() == g.resolution,
-           "the generator makes images of ", g.image_channels, "x", g.resolution, "x", g.resolution, ", but those of ingest are ",
-           images.channels(), "x", images.height(), "x", images.width(), "; run the gan stage again");
+  validate(pairs.set.w_dim() == g.w_dim && pairs.set.resolution() == g.resolution &&
+               pairs.set.channels() == g.image_channels,
+           pairs_file.string(), ": its w (", pairs.set.w_dim(), ") or images (",
+           pairs.set.channels(), "x", pairs.set.resolution(), "x", pairs.set.resolution(),
+           ") are not those of the generator (w ", g.w_dim, ", images ", g.image_channels, "x",
+           g.resolution, "x", g.resolution, "); run the synthesize stage again");
+  validate(images.channels() == g.image_channels && images.height() == g.resolution &&
+               images.width() == g.resolution,
+           "the generator makes images of ", g.image_channels, "x", g.resolution, "x", g.resolution,
+           ", but those of ingest are ", images.channels(), "x", images.height(), "x",
+           images.width(), "; run the gan stage again");
 }
 
 // Mean and deviation of the training w's; dimensions that do not vary keep the scale 1.
-void standardise(Encoder& encoder, const Pairs& pairs, bool on, const torch::TensorOptions& options) {
+void standardise(Encoder& encoder, const Pairs& pairs, bool on,
+                 const torch::TensorOptions& options) {
   const auto w = pairs.w.slice(0, 0, pairs.train).to(torch::kFloat64);
   auto mean = torch::zeros({w.size(1)}, torch::kFloat64), scale = torch::ones_like(mean);
   if (on) {
@@ -63,7 +70,8 @@ void standardise(Encoder& encoder, const Pairs& pairs, bool on, const torch::Ten
 // Shows the training pairs to the network, step by step.
 class Lesson {
  public:
-  Lesson(const EncoderConfig& config, RunContext& context, const Pairs& pairs, const Encoder& encoder, ResNetTrainer& trainer)
+  Lesson(const EncoderConfig& config, RunContext& context, const Pairs& pairs,
+         const Encoder& encoder, ResNetTrainer& trainer)
       : config_(config),
         context_(context),
         pairs_(pairs),
@@ -76,15 +84,20 @@ class Lesson {
     torch::Tensor inputs, targets;
     if (!positions.empty()) {
       std::vector<int64_t> rows;
-      for (const auto position : positions) rows.push_back(sampler_.index(step * config_.batch + position));
-      inputs = encoder_.prepare(augment(pairs_.set.read_images(rows), config_.augment, {context_.seed, "encoder.augment", step},
-                                        positions, context_.options()));
-      const auto w = pairs_.w.index_select(0, torch::tensor(rows, torch::kInt64)).to(context_.options());
+      for (const auto position : positions)
+        rows.push_back(sampler_.index(step * config_.batch + position));
+      inputs = encoder_.prepare(augment(pairs_.set.read_images(rows), config_.augment,
+                                        {context_.seed, "encoder.augment", step}, positions,
+                                        context_.options()));
+      const auto w =
+          pairs_.w.index_select(0, torch::tensor(rows, torch::kInt64)).to(context_.options());
       targets = (w - encoder_.w_mean) / encoder_.w_scale;
     }
     return trainer_.step(inputs, learning_rate, [&](const torch::Tensor& outputs, IndexRange rows) {
       const auto error = outputs - targets.slice(0, rows.begin, rows.end);
-      return GroupLoss{error.square().mean(1).sum(), torch::full({}, static_cast<double>(rows.size()), torch::kFloat64), {}};
+      return GroupLoss{error.square().mean(1).sum(),
+                       torch::full({}, static_cast<double>(rows.size()), torch::kFloat64),
+                       {}};
     });
   }
 
@@ -97,14 +110,16 @@ class Lesson {
   EpochSampler sampler_;
 };
 
-nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pairs& pairs, Encoder& encoder) {
+nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pairs& pairs,
+                     Encoder& encoder) {
   ResNetTrainer trainer(encoder.network, context.world, config.batch, config.bn_group,
                         [&](const FlatParameters& p) { return config.make_optimizer(p); });
   const auto total_steps = config.total_steps(pairs.train);
   const auto schedule = config.schedule_over(total_steps);
   Lesson lesson(config, context, pairs, encoder, trainer);
   Meters meters({"loss", "learning_rate", "non_finite"});
-  TrainingLoop loop(context, "encoder", config.checkpoint, total_steps, config.batch, config.log_every);
+  TrainingLoop loop(context, "encoder", config.checkpoint, total_steps, config.batch,
+                    config.log_every);
   trainer.register_with(loop);
   meters.register_with(loop);
 
@@ -115,7 +130,8 @@ nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pai
     meters.add("learning_rate", rate);
     meters.add("non_finite", static_cast<double>(figures.non_finite));
     if (config.ends_epoch(step, pairs.train)) {
-      const auto r2 = determination(encoder, pairs.set, pairs.w, pairs.held_out(), config.batch, context.world);
+      const auto r2 =
+          determination(encoder, pairs.set, pairs.w, pairs.held_out(), config.batch, context.world);
       loop.log(step, {{"r2", r2.pooled}});
     }
     loop.end_step(step, [&] { return meters.take(); });
@@ -130,8 +146,8 @@ nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pai
   return metrics;
 }
 
-void measure(Encoder& encoder, Generator& generator, const Pairs& pairs, const ImageSet& images, int64_t batch,
-             Communicator& world, nlohmann::json& metrics) {
+void measure(Encoder& encoder, Generator& generator, const Pairs& pairs, const ImageSet& images,
+             int64_t batch, Communicator& world, nlohmann::json& metrics) {
   const auto r2 = determination(encoder, pairs.set, pairs.w, pairs.held_out(), batch, world);
   metrics["r2"] = r2.pooled;
   metrics["r2_dimension_mean"] = r2.mean;
@@ -139,7 +155,9 @@ void measure(Encoder& encoder, Generator& generator, const Pairs& pairs, const I
   const auto validation = static_cast<int64_t>(images.indices(Split::val).size());
   metrics["validation_images"] = validation;
   if (validation == 0) {
-    log::warn("encoder: there are no validation images, so the reconstruction error of real images stays unknown");
+    log::warn(
+        "encoder: there are no validation images, so the reconstruction error of real images stays "
+        "unknown");
     return;
   }
   const auto error = reconstruction(encoder, generator, images, batch, world);
@@ -153,8 +171,10 @@ void measure(Encoder& encoder, Generator& generator, const Pairs& pairs, const I
 
 void EncoderConfig::describe(Fields& f) {
   describe_shared(f);
-  f.field("standardize", standardize, "learn w with each dimension's mean removed and its deviation divided out");
-  f.field("held_out", held_out, {0.001, 0.9}, "share of the pairs, the last ones, kept from training to measure R2");
+  f.field("standardize", standardize,
+          "learn w with each dimension's mean removed and its deviation divided out");
+  f.field("held_out", held_out, {0.001, 0.9},
+          "share of the pairs, the last ones, kept from training to measure R2");
 }
 
 void EncoderConfig::check() const { check_shared("encoder"); }
@@ -164,7 +184,8 @@ nlohmann::json run_encoder(const EncoderConfig& config, RunContext& context) {
   const auto pairs_file = context.run_dir / artifacts::pairs;
   const auto pairs = open_pairs(config, pairs_file, context.world);
   const ImageSet images(context.run_dir / artifacts::images);
-  auto generator = load_generator((context.run_dir / artifacts::generator).string(), context.device, context.dtype);
+  auto generator = load_generator((context.run_dir / artifacts::generator).string(), context.device,
+                                  context.dtype);
   check_fit(pairs, pairs_file, generator, images);
 
   Encoder encoder;
@@ -174,7 +195,9 @@ nlohmann::json run_encoder(const EncoderConfig& config, RunContext& context) {
 
   auto metrics = train(config, context, pairs, encoder);
   measure(encoder, generator, pairs, images, config.batch, context.world, metrics);
-  on_root(context.world, [&] { save_encoder((context.out_dir / fs::path(artifacts::encoder).filename()).string(), encoder); });
+  on_root(context.world, [&] {
+    save_encoder((context.out_dir / fs::path(artifacts::encoder).filename()).string(), encoder);
+  });
   return metrics;
 }
 

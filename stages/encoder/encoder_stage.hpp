@@ -1,11 +1,11 @@
 #pragma once
 
+#include "stages/run_context.hpp"
+#include "stages/supervised/supervised_config.hpp"
+
 #include <cstdint>
 
 #include <nlohmann/json.hpp>
-
-#include "stages/run_context.hpp"
-#include "stages/supervised/supervised_config.hpp"
 
 namespace stylescope {
 
@@ -18,11 +18,12 @@ struct EncoderConfig : SupervisedConfig {
   void check() const;
 };
 
-// Trains the encoder E: X -> W on synthetic pairs by the mean squared error on w (Schutte et al. 2020, section 2),
-// standardised per dimension or not. Reads synthesize/pairs.h5, gan/generator.safetensors and ingest/images.h5 (training and
-// validation images, for the reconstruction error and its baseline; never the test split). Writes encoder.safetensors
-// (stages/networks/encoder.hpp) and metrics.jsonl: training lines (loss, learning_rate, non_finite) and, at the end of every
-// epoch, r2 on the held-out pairs. Collective.
+// Trains the encoder E: X -> W on synthetic pairs by the mean squared error on w (Schutte et al.
+// 2020, section 2), standardised per dimension or not. Reads synthesize/pairs.h5,
+// gan/generator.safetensors and ingest/images.h5 (training and validation images, for the
+// reconstruction error and its baseline; never the test split). Writes encoder.safetensors
+// (stages/networks/encoder.hpp) and metrics.jsonl: training lines (loss, learning_rate, non_finite)
+// and, at the end of every epoch, r2 on the held-out pairs. Collective.
 nlohmann::json run_encoder(const EncoderConfig& config, RunContext& context);
 
 }  // namespace stylescope

@@ -1,8 +1,5 @@
 #include "stages/evaluate/evaluate_stage.hpp"
 
-#include <cmath>
-#include <set>
-
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/explanation_set.hpp"
@@ -15,6 +12,9 @@
 #include "stages/metrics/agreement.hpp"
 #include "stages/metrics/ranking.hpp"
 
+#include <cmath>
+#include <set>
+
 namespace fs = std::filesystem;
 
 namespace stylescope {
@@ -23,16 +23,19 @@ namespace {
 using nlohmann::json;
 
 // Ranking and calibration against the true label. `probability` (N).
-json against_true_label(const TestSplit& split, const torch::Tensor& ranking, const torch::Tensor& probability,
-                        const EvaluateConfig& config, uint64_t seed) {
+json against_true_label(const TestSplit& split, const torch::Tensor& ranking,
+                        const torch::Tensor& probability, const EvaluateConfig& config,
+                        uint64_t seed) {
   const auto& labels = split.labels;
-  json figures{{"auc", to_json(bootstrap_auc(labels, ranking, split.subjects, config.bootstrap, seed))},
-               {"delong", nullptr},
-               {"accuracy", accuracy(labels, probability, 0.5)},
-               {"brier", brier_score(labels, probability)},
-               {"calibration_error", expected_calibration_error(labels, probability)}};
+  json figures{
+      {"auc", to_json(bootstrap_auc(labels, ranking, split.subjects, config.bootstrap, seed))},
+      {"delong", nullptr},
+      {"accuracy", accuracy(labels, probability, 0.5)},
+      {"brier", brier_score(labels, probability)},
+      {"calibration_error", expected_calibration_error(labels, probability)}};
   const auto positives = labels.sum().item<int64_t>();
-  if (positives >= 2 && labels.numel() - positives >= 2) figures["delong"] = to_json(delong(labels, ranking).logit);
+  if (positives >= 2 && labels.numel() - positives >= 2)
+    figures["delong"] = to_json(delong(labels, ranking).logit);
   return figures;
 }
 
@@ -43,18 +46,24 @@ json comparison(const TestSplit& split) {
   return {{"difference", c.auc1 - c.auc2}, {"z", c.z}, {"p", c.p_two_sided}};
 }
 
-// f~(w) against f's label on the synthetic images that the fit has not seen; each of them is a subject of its own.
+// f~(w) against f's label on the synthetic images that the fit has not seen; each of them is a
+// subject of its own.
 json against_f_label(const Direction& direction, const EvaluateConfig& config, uint64_t seed) {
   const auto held_out = direction.held_out.to(torch::kBool);
-  const auto labels = direction.scores.masked_select(held_out).ge(direction.threshold).to(torch::kLong);
+  const auto labels =
+      direction.scores.masked_select(held_out).ge(direction.threshold).to(torch::kLong);
   const auto logits = direction.logits.masked_select(held_out);
   const auto positives = labels.sum().item<int64_t>(), n = labels.numel();
-  json figures{{"images", n}, {"auc", nullptr}, {"delong", nullptr}, {"accuracy", accuracy(labels, logits, 0)}};
+  json figures{{"images", n},
+               {"auc", nullptr},
+               {"delong", nullptr},
+               {"accuracy", accuracy(labels, logits, 0)}};
   std::vector<std::string> subjects;
   for (int64_t i = 0; i < n; ++i) subjects.push_back(std::to_string(i));
   if (positives > 0 && positives < n)
     figures["auc"] = to_json(bootstrap_auc(labels, logits, subjects, config.bootstrap, seed));
-  if (positives >= 2 && n - positives >= 2) figures["delong"] = to_json(delong(labels, logits).logit);
+  if (positives >= 2 && n - positives >= 2)
+    figures["delong"] = to_json(delong(labels, logits).logit);
   return figures;
 }
 
@@ -63,7 +72,8 @@ double same_answer(const torch::Tensor& a, const torch::Tensor& b) {
 }
 
 json agreement(const TestSplit& split, double threshold) {
-  const auto f = split.f.ge(threshold).to(torch::kLong), surrogate = split.surrogate_logits.ge(0).to(torch::kLong);
+  const auto f = split.f.ge(threshold).to(torch::kLong),
+             surrogate = split.surrogate_logits.ge(0).to(torch::kLong);
   return {{"same_answer", same_answer(f, surrogate)},
           {"kappa", cohen_kappa(f, surrogate)},
           {"pearson_logits", pearson(logit_of(split.f), split.surrogate_logits)},
@@ -91,7 +101,8 @@ json headline(const json& e) {
                {"same_answer_f_surrogate", e["agreement"]["same_answer"]},
                {"reconstruction_mean_absolute_error", e["reconstruction"]["mean_absolute_error"]},
                {"strips_rising", e["strips"]["rising"]}};
-  if (!e["surrogate_f_label"]["auc"].is_null()) metrics["auc_surrogate_f_label"] = e["surrogate_f_label"]["auc"]["value"];
+  if (!e["surrogate_f_label"]["auc"].is_null())
+    metrics["auc_surrogate_f_label"] = e["surrogate_f_label"]["auc"]["value"];
   if (e.contains("phantom")) {
     metrics["phantom_ratio"] = e["phantom"]["ratio"]["value"];
     metrics["phantom_ratio_low"] = e["phantom"]["ratio"]["low"];
@@ -104,9 +115,12 @@ json headline(const json& e) {
 
 void EvaluateConfig::describe(Fields& f) {
   f.field("bootstrap", bootstrap, {100, 10'000'000}, "draws of subjects behind each 95 % interval");
-  f.field("batch", batch, {1, 65536}, "images a call of a network; the result does not depend on it");
-  f.field("phantom_images", phantom_images, {1, 1'000'000}, "phantom only: test images measured along alpha");
-  f.field("phantom_sd", phantom_sd, {0.01, 100}, "phantom only: from minus to plus this, in standard deviations along alpha");
+  f.field("batch", batch, {1, 65536},
+          "images a call of a network; the result does not depend on it");
+  f.field("phantom_images", phantom_images, {1, 1'000'000},
+          "phantom only: test images measured along alpha");
+  f.field("phantom_sd", phantom_sd, {0.01, 100},
+          "phantom only: from minus to plus this, in standard deviations along alpha");
 }
 
 json run_evaluate(const EvaluateConfig& config, RunContext& context) {
@@ -114,8 +128,10 @@ json run_evaluate(const EvaluateConfig& config, RunContext& context) {
   const ImageSet images(images_file);
   auto networks = load_trained_networks(context);
   const auto strips = read_explanations(context.run_dir / artifacts::explanations);
-  const auto split = measure_test_split(images, images_file.string(), networks, config.batch, context);
-  const auto phantom = is_phantom(images) ? evaluate_phantom(images, networks, config, context) : json();
+  const auto split =
+      measure_test_split(images, images_file.string(), networks, config.batch, context);
+  const auto phantom =
+      is_phantom(images) ? evaluate_phantom(images, networks, config, context) : json();
 
   // The bootstraps are the root's work: the others sleep.
   std::string text;
@@ -125,8 +141,8 @@ json run_evaluate(const EvaluateConfig& config, RunContext& context) {
            {"subjects", std::set<std::string>(subjects.begin(), subjects.end()).size()},
            {"positive_share", split.labels.to(torch::kFloat64).mean().item<double>()}};
     e["f_true_label"] = against_true_label(split, split.f, split.f, config, context.seed);
-    e["surrogate_true_label"] = against_true_label(split, split.surrogate_logits, split.surrogate_logits.sigmoid(), config,
-                                                   context.seed);
+    e["surrogate_true_label"] = against_true_label(
+        split, split.surrogate_logits, split.surrogate_logits.sigmoid(), config, context.seed);
     e["comparison"] = comparison(split);
     e["surrogate_f_label"] = against_f_label(networks.direction, config, context.seed);
     e["agreement"] = agreement(split, networks.direction.threshold);

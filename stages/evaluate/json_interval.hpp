@@ -1,8 +1,8 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "stages/metrics/ranking.hpp"
+
+#include <nlohmann/json.hpp>
 
 namespace stylescope {
 

@@ -14,7 +14,8 @@ nlohmann::json strip_statistics(const ExplanationSet& set) {
   const auto& f = set.f_strip;
   const int64_t steps = f.size(1), middle = steps / 2;
   const auto falls = f.slice(1, 1) - f.slice(1, 0, steps - 1);
-  const auto rising = falls.amin(1).ge(-kSmallestFall).logical_and(f.select(1, -1).gt(f.select(1, 0)));
+  const auto rising =
+      falls.amin(1).ge(-kSmallestFall).logical_and(f.select(1, -1).gt(f.select(1, 0)));
   const auto starts_low = f.select(1, middle).lt(0.5);
   const auto reaches_high = f.slice(1, middle).amax(1).ge(0.5);
   const auto reaches_low = f.slice(1, 0, middle + 1).amin(1).lt(0.5);
@@ -24,8 +25,10 @@ nlohmann::json strip_statistics(const ExplanationSet& set) {
                          {"crossing_up", nullptr},
                          {"crossing_down", nullptr}};
   const auto starts_high = starts_low.logical_not();
-  if (starts_low.any().item<bool>()) figures["crossing_up"] = share(reaches_high.masked_select(starts_low));
-  if (starts_high.any().item<bool>()) figures["crossing_down"] = share(reaches_low.masked_select(starts_high));
+  if (starts_low.any().item<bool>())
+    figures["crossing_up"] = share(reaches_high.masked_select(starts_low));
+  if (starts_high.any().item<bool>())
+    figures["crossing_down"] = share(reaches_low.masked_select(starts_high));
   return figures;
 }
 

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/log.hpp"
@@ -13,6 +11,8 @@
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
 
+#include <cmath>
+
 namespace fs = std::filesystem;
 
 namespace stylescope {
@@ -20,7 +20,7 @@ namespace {
 
 struct GivenImages {
   std::vector<fs::path> files;
-  torch::Tensor pixels;                         // (n, C, H, W) uint8
+  torch::Tensor pixels;                               // (n, C, H, W) uint8
   std::vector<std::pair<fs::path, std::string>> bad;  // left out, and why
 };
 
@@ -39,14 +39,18 @@ GivenImages read_given(const std::vector<fs::path>& files, int64_t channels, int
   return given;
 }
 
-std::string page_of(const ExplanationSet& set, const GivenImages& given, const TrainedNetworks& networks) {
+std::string page_of(const ExplanationSet& set, const GivenImages& given,
+                    const TrainedNetworks& networks) {
   const html::CardLegend legend{networks.classifier.class_names, networks.classifier.positive,
                                 networks.direction.lambda_of_sd(1)};
   const auto positive = html::escape(html::positive_name(legend));
-  std::string body = "<h1>What would have to change?</h1>\n<p class=\"lead\">Each image is shown as the generator "
-                     "reconstructs it, moved along the direction that changes the classifier's probability of <b>" +
-                     positive + "</b>. Compare the reconstruction with the original first: what the reconstruction loses, "
-                     "the moved images cannot show.</p>\n";
+  std::string body =
+      "<h1>What would have to change?</h1>\n<p class=\"lead\">Each image is shown as the generator "
+      "reconstructs it, moved along the direction that changes the classifier's probability of "
+      "<b>" +
+      positive +
+      "</b>. Compare the reconstruction with the original first: what the reconstruction loses, "
+      "the moved images cannot show.</p>\n";
   body += html::section("images", "Explained images", html::explanation_cards(set, legend));
   if (!given.bad.empty()) {
     std::string list = "<ul>";
@@ -58,8 +62,8 @@ std::string page_of(const ExplanationSet& set, const GivenImages& given, const T
 
 }  // namespace
 
-nlohmann::json explain_images(const ExplainConfig& config, RunContext& context, const std::vector<fs::path>& images,
-                              const fs::path& out) {
+nlohmann::json explain_images(const ExplainConfig& config, RunContext& context,
+                              const std::vector<fs::path>& images, const fs::path& out) {
   config.check();
   if (images.empty()) throw UsageError("explain: no images are given; name one at least");
   auto networks = load_trained_networks(context);
@@ -71,8 +75,8 @@ nlohmann::json explain_images(const ExplainConfig& config, RunContext& context, 
 
   Explainer explainer(networks, config);
   auto set = explain_on_all_ranks(
-      explainer, static_cast<int64_t>(given.files.size()), [&](int64_t i) { return given.pixels.slice(0, i, i + 1); },
-      context);
+      explainer, static_cast<int64_t>(given.files.size()),
+      [&](int64_t i) { return given.pixels.slice(0, i, i + 1); }, context);
   for (size_t i = 0; i < given.files.size(); ++i) set.name[i] = given.files[i].filename().string();
 
   on_root(context.world, [&] {
@@ -92,7 +96,8 @@ nlohmann::json explain_images(const ExplainConfig& config, RunContext& context, 
                        {"f_lowest_lambda", set.f_strip[i][0].item<double>()},
                        {"f_highest_lambda", set.f_strip[i][-1].item<double>()}});
   auto bad = nlohmann::json::array();
-  for (const auto& [file, reason] : given.bad) bad.push_back({{"image", file.string()}, {"reason", reason}});
+  for (const auto& [file, reason] : given.bad)
+    bad.push_back({{"image", file.string()}, {"reason", reason}});
   return {{"images", results}, {"left_out", bad}};
 }
 

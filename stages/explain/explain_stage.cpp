@@ -1,8 +1,5 @@
 #include "stages/explain/explain_stage.hpp"
 
-#include <cmath>
-#include <limits>
-
 #include "io/base/error.hpp"
 #include "io/explanation_set.hpp"
 #include "io/image_set.hpp"
@@ -13,27 +10,33 @@
 #include "stages/explain/strip_pictures.hpp"
 #include "stages/latent/batches.hpp"
 
+#include <cmath>
+#include <limits>
+
 namespace fs = std::filesystem;
 
 namespace stylescope {
 namespace {
 
 // Rows of images.h5 to explain, the same on every rank.
-std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& images, const std::string& file,
-                                 Classifier& classifier, RunContext& context) {
+std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& images,
+                                 const std::string& file, Classifier& classifier,
+                                 RunContext& context) {
   for (const auto index : config.indices)
     if (index >= images.size())
-      throw UsageError(detail::concatenate("explain.indices: there is no image ", index, " in ", file, ", which holds ",
-                                           images.size(), "; give numbers from 0 to ", images.size() - 1));
+      throw UsageError(detail::concatenate("explain.indices: there is no image ", index, " in ",
+                                           file, ", which holds ", images.size(),
+                                           "; give numbers from 0 to ", images.size() - 1));
   if (!config.indices.empty()) return config.indices;
 
   const auto rows = images.indices(config.split == "val" ? Split::val : Split::test);
   validate(!rows.empty(), file, ": has no images in the split '", config.split,
            "'; check the split fractions of ingest, or choose the other one (explain.split)");
   std::vector<torch::Tensor> mine{torch::empty({0}, torch::kFloat64)};
-  for_each_batch(context, "explain: f of the " + config.split + " images", static_cast<int64_t>(rows.size()), config.batch,
-                 [&](IndexRange part) {
-                   const std::vector<int64_t> batch(rows.begin() + part.begin, rows.begin() + part.end);
+  for_each_batch(context, "explain: f of the " + config.split + " images",
+                 static_cast<int64_t>(rows.size()), config.batch, [&](IndexRange part) {
+                   const std::vector<int64_t> batch(rows.begin() + part.begin,
+                                                    rows.begin() + part.end);
                    mine.push_back(classifier.scores(images.read(batch), config.batch));
                  });
   const auto scores = gather_rows(context.world, torch::cat(mine));
@@ -44,7 +47,8 @@ std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& im
     subjects.push_back(images.record(row).subject);
   }
   std::vector<int64_t> chosen;
-  for (const auto i : choose_images(torch::tensor(labels, torch::kLong), scores, subjects, config.images, context.seed))
+  for (const auto i : choose_images(torch::tensor(labels, torch::kLong), scores, subjects,
+                                    config.images, context.seed))
     chosen.push_back(rows[static_cast<size_t>(i)]);
   return chosen;
 }
@@ -62,7 +66,8 @@ void name_rows(ExplanationSet& set, const ImageSet& images, const std::vector<in
 // Figures for stage.json, the same on every rank.
 nlohmann::json summarise(const ExplanationSet& set) {
   const auto reached = set.target_lambda.isfinite().to(torch::kFloat64);
-  const auto error = (set.original.to(torch::kFloat64) - set.reconstruction.to(torch::kFloat64)).abs();
+  const auto error =
+      (set.original.to(torch::kFloat64) - set.reconstruction.to(torch::kFloat64)).abs();
   nlohmann::json metrics{{"images", set.size()},
                          {"steps", set.lambda.numel()},
                          {"mean_f_lowest_lambda", set.f_strip.select(1, 0).mean().item<double>()},
@@ -77,17 +82,21 @@ nlohmann::json summarise(const ExplanationSet& set) {
 void ExplainConfig::describe(Fields& f) {
   f.choice("split", split, {"test", "val"}, "the images explained come from here");
   f.field("images", images, {1, 100000}, "how many, chosen so that labels and scores are spread");
-  f.field("indices", indices, {0, std::numeric_limits<int64_t>::max()}, "these rows of images.h5 instead");
-  f.field("lambda_sd", lambda_sd, {0.01, 100}, "lambda goes from minus to plus this, in standard deviations along alpha");
+  f.field("indices", indices, {0, std::numeric_limits<int64_t>::max()},
+          "these rows of images.h5 instead");
+  f.field("lambda_sd", lambda_sd, {0.01, 100},
+          "lambda goes from minus to plus this, in standard deviations along alpha");
   f.field("steps", steps, {3, 1001}, "images along lambda; odd, so that lambda 0 is one of them");
-  f.field("targets", targets, {1e-6, 1 - 1e-6}, "probabilities of f for which an image is looked for");
+  f.field("targets", targets, {1e-6, 1 - 1e-6},
+          "probabilities of f for which an image is looked for");
   f.field("batch", batch, {1, 65536}, "images a call of a network");
 }
 
 void ExplainConfig::check() const {
   if (steps % 2 == 0)
-    throw UsageError(detail::concatenate("explain.steps: is ", steps,
-                                         " (an even number leaves out lambda 0, the reconstruction); make it odd"));
+    throw UsageError(detail::concatenate(
+        "explain.steps: is ", steps,
+        " (an even number leaves out lambda 0, the reconstruction); make it odd"));
 }
 
 nlohmann::json run_explain(const ExplainConfig& config, RunContext& context) {
@@ -97,7 +106,8 @@ nlohmann::json run_explain(const ExplainConfig& config, RunContext& context) {
   auto networks = load_trained_networks(context);
   validate(images.channels() == networks.channels() && images.height() == networks.resolution() &&
                images.width() == networks.resolution(),
-           images_file.string(), ": its images are not of the size that the networks were trained for; run the stages "
+           images_file.string(),
+           ": its images are not of the size that the networks were trained for; run the stages "
            "again from ingest on");
   const auto rows = chosen_rows(config, images, images_file.string(), networks.classifier, context);
 

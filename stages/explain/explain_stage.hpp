@@ -1,14 +1,14 @@
 #pragma once
 
+#include "io/base/fields.hpp"
+#include "stages/run_context.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
-
-#include "io/base/fields.hpp"
-#include "stages/run_context.hpp"
 
 namespace stylescope {
 
@@ -26,15 +26,19 @@ struct ExplainConfig {
   void check() const;
 };
 
-// What would have to change in an image for f to say something else: w = E(x), G(w + lambda alpha), f along lambda, and the
-// lambda at which f itself reaches given probabilities (Schutte et al. 2020, section 2; stages/explain/explainer.hpp). For
-// images of the chosen split, by index or chosen so that labels and scores are spread. Reads ingest/, classifier/, gan/,
-// encoder/, direction/; writes explanations.h5 (io/explanation_set.hpp), a PNG strip an image, and strips.png.
+// What would have to change in an image for f to say something else: w = E(x), G(w + lambda alpha),
+// f along lambda, and the lambda at which f itself reaches given probabilities (Schutte et al.
+// 2020, section 2; stages/explain/explainer.hpp). For images of the chosen split, by index or
+// chosen so that labels and scores are spread. Reads ingest/, classifier/, gan/, encoder/,
+// direction/; writes explanations.h5 (io/explanation_set.hpp), a PNG strip an image, and
+// strips.png.
 nlohmann::json run_explain(const ExplainConfig& config, RunContext& context);
 
-// The same for pictures that are no part of the run: explanations.h5, PNG strips and index.html in the folder `out`.
-// Pictures that cannot be read are named in a warning and left out; throws Error when none is left.
+// The same for pictures that are no part of the run: explanations.h5, PNG strips and index.html in
+// the folder `out`. Pictures that cannot be read are named in a warning and left out; throws Error
+// when none is left.
 nlohmann::json explain_images(const ExplainConfig& config, RunContext& context,
-                              const std::vector<std::filesystem::path>& images, const std::filesystem::path& out);
+                              const std::vector<std::filesystem::path>& images,
+                              const std::filesystem::path& out);
 
 }  // namespace stylescope

@@ -1,9 +1,9 @@
 #include "stages/explain/explainer.hpp"
 
-#include <cmath>
-
 #include "stages/explain/target_search.hpp"
 #include "stages/networks/grad_cam.hpp"
+
+#include <cmath>
 
 namespace stylescope {
 namespace {
@@ -80,16 +80,20 @@ void Explainer::fill(ExplanationSet& set, int64_t row, const torch::Tensor& imag
 
 void Explainer::find_targets(ExplanationSet& set, int64_t row) {
   const auto w = set.w[row].to(networks_.generator->parameters().front().options());
-  const auto pictures = [&](const torch::Tensor& lambda) { return pictures_along(networks_, w, lambda, batch_); };
-  const auto found = stylescope::find_targets(lambda_, set.f_strip[row], targets_, [&](const torch::Tensor& lambda) {
-    return networks_.classifier.scores(pictures(lambda), batch_);
-  });
+  const auto pictures = [&](const torch::Tensor& lambda) {
+    return pictures_along(networks_, w, lambda, batch_);
+  };
+  const auto found = stylescope::find_targets(
+      lambda_, set.f_strip[row], targets_, [&](const torch::Tensor& lambda) {
+        return networks_.classifier.scores(pictures(lambda), batch_);
+      });
   for (size_t i = 0; i < found.size(); ++i) {
     const auto target = static_cast<int64_t>(i);
     set.target_lambda[row][target] = found[i].lambda;
     set.f_targets[row][target] = found[i].probability;
     if (std::isfinite(found[i].lambda))
-      set.targets[row][target].copy_(pictures(torch::full({1}, found[i].lambda, torch::kFloat64))[0]);
+      set.targets[row][target].copy_(
+          pictures(torch::full({1}, found[i].lambda, torch::kFloat64))[0]);
   }
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include "io/explanation_set.hpp"
 #include "stages/explain/explain_stage.hpp"
 #include "stages/latent/trained_networks.hpp"
 
-// The explanation of one image after another (Schutte et al. 2020, section 2). Every image is worked on by itself, so its
-// explanation does not depend on which others are explained, or on how many ranks.
+#include <torch/torch.h>
+
+// The explanation of one image after another (Schutte et al. 2020, section 2). Every image is
+// worked on by itself, so its explanation does not depend on which others are explained, or on how
+// many ranks.
 namespace stylescope {
 
 class Explainer {
@@ -17,8 +18,8 @@ class Explainer {
   // images (n, C, H, W) uint8 -> explanations without names, labels and indices. n may be 0.
   ExplanationSet explain(const torch::Tensor& images);
 
-  // (L) float64, ascending, its middle 0: evenly spaced from -lambda_sd to lambda_sd standard deviations of the projection of
-  // synthetic w's on alpha, in units of alpha.
+  // (L) float64, ascending, its middle 0: evenly spaced from -lambda_sd to lambda_sd standard
+  // deviations of the projection of synthetic w's on alpha, in units of alpha.
   const torch::Tensor& lambda() const { return lambda_; }
 
  private:

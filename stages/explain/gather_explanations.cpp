@@ -1,23 +1,32 @@
 #include "stages/explain/gather_explanations.hpp"
 
-#include <vector>
-
 #include "stages/latent/batches.hpp"
+
+#include <vector>
 
 namespace stylescope {
 namespace {
 
 // The parts with one row an image; lambda and the target probabilities are the same for all.
-constexpr torch::Tensor ExplanationSet::*kRows[] = {
-    &ExplanationSet::original,      &ExplanationSet::reconstruction, &ExplanationSet::strip,
-    &ExplanationSet::targets,       &ExplanationSet::gradcam,        &ExplanationSet::difference,
-    &ExplanationSet::w,             &ExplanationSet::f_original,     &ExplanationSet::f_strip,
-    &ExplanationSet::surrogate_strip, &ExplanationSet::target_lambda, &ExplanationSet::f_targets,
-    &ExplanationSet::index,         &ExplanationSet::label};
+constexpr torch::Tensor ExplanationSet::*kRows[] = {&ExplanationSet::original,
+                                                    &ExplanationSet::reconstruction,
+                                                    &ExplanationSet::strip,
+                                                    &ExplanationSet::targets,
+                                                    &ExplanationSet::gradcam,
+                                                    &ExplanationSet::difference,
+                                                    &ExplanationSet::w,
+                                                    &ExplanationSet::f_original,
+                                                    &ExplanationSet::f_strip,
+                                                    &ExplanationSet::surrogate_strip,
+                                                    &ExplanationSet::target_lambda,
+                                                    &ExplanationSet::f_targets,
+                                                    &ExplanationSet::index,
+                                                    &ExplanationSet::label};
 
 }  // namespace
 
-ExplanationSet explain_on_all_ranks(Explainer& explainer, int64_t n, const std::function<torch::Tensor(int64_t)>& read,
+ExplanationSet explain_on_all_ranks(Explainer& explainer, int64_t n,
+                                    const std::function<torch::Tensor(int64_t)>& read,
                                     RunContext& context) {
   std::vector<ExplanationSet> mine;
   for_each_batch(context, "explain", n, 1,

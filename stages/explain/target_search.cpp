@@ -1,11 +1,11 @@
 #include "stages/explain/target_search.hpp"
 
+#include "io/base/error.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
-
-#include "io/base/error.hpp"
 
 namespace stylescope {
 namespace {
@@ -17,7 +17,8 @@ double logit(double p) {
   return std::log(q) - std::log1p(-q);
 }
 
-// An interval with f on both sides of the target; `g` is logit f - logit target, halved by the Illinois rule.
+// An interval with f on both sides of the target; `g` is logit f - logit target, halved by the
+// Illinois rule.
 struct Bracket {
   double target = 0;
   double low = 0, high = 0;
@@ -29,7 +30,8 @@ struct Bracket {
   double candidate() const {
     const double chord = low - g_low * (high - low) / (g_high - g_low);
     const double margin = 0.02 * (high - low);
-    return std::isfinite(chord) ? std::clamp(chord, low + margin, high - margin) : 0.5 * (low + high);
+    return std::isfinite(chord) ? std::clamp(chord, low + margin, high - margin)
+                                : 0.5 * (low + high);
   }
   void narrow(double at, double f) {
     const double g = logit(f) - logit(target);
@@ -44,11 +46,13 @@ struct Bracket {
     }
   }
   TargetFound best() const {
-    return std::abs(f_low - target) <= std::abs(f_high - target) ? TargetFound{low, f_low} : TargetFound{high, f_high};
+    return std::abs(f_low - target) <= std::abs(f_high - target) ? TargetFound{low, f_low}
+                                                                 : TargetFound{high, f_high};
   }
 };
 
-std::optional<Bracket> bracket_near_zero(const double* lambda, const double* f, int64_t steps, double target) {
+std::optional<Bracket> bracket_near_zero(const double* lambda, const double* f, int64_t steps,
+                                         double target) {
   std::optional<Bracket> found;
   double found_distance = std::numeric_limits<double>::infinity();
   for (int64_t i = 0; i + 1 < steps; ++i) {
@@ -58,19 +62,21 @@ std::optional<Bracket> bracket_near_zero(const double* lambda, const double* f, 
     if (distance >= found_distance) continue;
     found_distance = distance;
     found = Bracket{target,
-                    lambda[i], lambda[i + 1],
-                    f[i], f[i + 1],
-                    logit(f[i]) - logit(target), logit(f[i + 1]) - logit(target)};
+                    lambda[i],
+                    lambda[i + 1],
+                    f[i],
+                    f[i + 1],
+                    logit(f[i]) - logit(target),
+                    logit(f[i + 1]) - logit(target)};
   }
   return found;
 }
 
 }  // namespace
 
-std::vector<TargetFound> find_targets(const torch::Tensor& lambda, const torch::Tensor& f,
-                                      const std::vector<double>& targets,
-                                      const std::function<torch::Tensor(const torch::Tensor& lambda)>& f_at,
-                                      double tolerance) {
+std::vector<TargetFound> find_targets(
+    const torch::Tensor& lambda, const torch::Tensor& f, const std::vector<double>& targets,
+    const std::function<torch::Tensor(const torch::Tensor& lambda)>& f_at, double tolerance) {
   SS_CHECK(lambda.dim() == 1 && lambda.sizes() == f.sizes() && lambda.numel() >= 2);
   const auto grid = lambda.contiguous(), values = f.contiguous();
   const double step = (grid[-1] - grid[0]).item<double>() / static_cast<double>(grid.numel() - 1);
@@ -78,9 +84,11 @@ std::vector<TargetFound> find_targets(const torch::Tensor& lambda, const torch::
 
   std::vector<std::optional<Bracket>> brackets;
   for (const double target : targets)
-    brackets.push_back(bracket_near_zero(grid.data_ptr<double>(), values.data_ptr<double>(), grid.numel(), target));
+    brackets.push_back(bracket_near_zero(grid.data_ptr<double>(), values.data_ptr<double>(),
+                                         grid.numel(), target));
   const auto open = [&](const std::optional<Bracket>& b) {
-    return b && std::abs(b->best().probability - b->target) > tolerance && b->high - b->low > 1e-6 * step;
+    return b && std::abs(b->best().probability - b->target) > tolerance &&
+           b->high - b->low > 1e-6 * step;
   };
   for (int round = 0; round < kMostRounds; ++round) {
     std::vector<Bracket*> narrowed;
@@ -96,7 +104,8 @@ std::vector<TargetFound> find_targets(const torch::Tensor& lambda, const torch::
       narrowed[i]->narrow(candidates[i], reached[static_cast<int64_t>(i)].item<double>());
   }
   std::vector<TargetFound> found;
-  for (const auto& bracket : brackets) found.push_back(bracket ? bracket->best() : TargetFound{kNone, kNone});
+  for (const auto& bracket : brackets)
+    found.push_back(bracket ? bracket->best() : TargetFound{kNone, kNone});
   return found;
 }
 

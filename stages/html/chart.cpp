@@ -1,10 +1,10 @@
 #include "stages/html/chart.hpp"
 
+#include "stages/html/text.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-
-#include "stages/html/text.hpp"
 
 namespace stylescope::html {
 namespace {
@@ -31,37 +31,50 @@ struct Range {
 struct Frame {
   Range x, y;
   double width, height;
-  double px(double v) const { return kLeft + (v - x.low) / (x.high - x.low) * (width - kLeft - kRight); }
-  double py(double v) const { return height - kBottom - (v - y.low) / (y.high - y.low) * (height - kTop - kBottom); }
+  double px(double v) const {
+    return kLeft + (v - x.low) / (x.high - x.low) * (width - kLeft - kRight);
+  }
+  double py(double v) const {
+    return height - kBottom - (v - y.low) / (y.high - y.low) * (height - kTop - kBottom);
+  }
 };
 
 // Round tick values: 1, 2 or 5 times a power of ten apart, about `count` of them.
 std::vector<double> ticks(const Range& range, int count) {
   const double raw = (range.high - range.low) / count;
   const double power = std::pow(10, std::floor(std::log10(raw)));
-  const double step = (raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10) * power;
+  const double step = (raw / power < 1.5   ? 1
+                       : raw / power < 3.5 ? 2
+                       : raw / power < 7.5 ? 5
+                                           : 10) *
+                      power;
   std::vector<double> at;
-  for (double v = std::ceil(range.low / step - 1e-9) * step; v <= range.high + 1e-9 * step; v += step)
+  for (double v = std::ceil(range.low / step - 1e-9) * step; v <= range.high + 1e-9 * step;
+       v += step)
     at.push_back(std::abs(v) < 1e-9 * step ? 0 : v);
   return at;
 }
 
 std::string number(double v) {
   char text[32];
-  if (std::abs(v) >= 1e6) std::snprintf(text, sizeof text, "%gM", v / 1e6);
-  else if (std::abs(v) >= 1e4) std::snprintf(text, sizeof text, "%gk", v / 1e3);
-  else std::snprintf(text, sizeof text, "%.4g", v);
+  if (std::abs(v) >= 1e6)
+    std::snprintf(text, sizeof text, "%gM", v / 1e6);
+  else if (std::abs(v) >= 1e4)
+    std::snprintf(text, sizeof text, "%gk", v / 1e3);
+  else
+    std::snprintf(text, sizeof text, "%.4g", v);
   return text;
 }
 
-std::string text_at(double x, double y, const char* anchor, const std::string& text, const std::string& more = "") {
-  return "<text x=\"" + fixed(x, 1) + "\" y=\"" + fixed(y, 1) + "\" text-anchor=\"" + anchor + "\"" + more + ">" +
-         escape(text) + "</text>";
+std::string text_at(double x, double y, const char* anchor, const std::string& text,
+                    const std::string& more = "") {
+  return "<text x=\"" + fixed(x, 1) + "\" y=\"" + fixed(y, 1) + "\" text-anchor=\"" + anchor +
+         "\"" + more + ">" + escape(text) + "</text>";
 }
 
 std::string rule(double x1, double y1, double x2, double y2, const char* css) {
-  return "<line class=\"" + std::string(css) + "\" x1=\"" + fixed(x1, 1) + "\" y1=\"" + fixed(y1, 1) + "\" x2=\"" +
-         fixed(x2, 1) + "\" y2=\"" + fixed(y2, 1) + "\"/>";
+  return "<line class=\"" + std::string(css) + "\" x1=\"" + fixed(x1, 1) + "\" y1=\"" +
+         fixed(y1, 1) + "\" x2=\"" + fixed(x2, 1) + "\" y2=\"" + fixed(y2, 1) + "\"/>";
 }
 
 std::string axes(const Frame& frame, const ChartOptions& options) {
@@ -71,10 +84,12 @@ std::string axes(const Frame& frame, const ChartOptions& options) {
     svg += rule(kLeft, frame.py(v), frame.width - kRight, frame.py(v), "grid");
     svg += text_at(kLeft - 6, frame.py(v) + 4, "end", options.y_percent ? percent(v) : number(v));
   }
-  for (const double v : ticks(frame.x, 6)) svg += text_at(frame.px(v), bottom + 16, "middle", number(v));
+  for (const double v : ticks(frame.x, 6))
+    svg += text_at(frame.px(v), bottom + 16, "middle", number(v));
   svg += rule(kLeft, bottom, frame.width - kRight, bottom, "axis");
   if (options.y_rule > frame.y.low && options.y_rule < frame.y.high)
-    svg += rule(kLeft, frame.py(options.y_rule), frame.width - kRight, frame.py(options.y_rule), "rule");
+    svg += rule(kLeft, frame.py(options.y_rule), frame.width - kRight, frame.py(options.y_rule),
+                "rule");
   svg += text_at((kLeft + frame.width - kRight) / 2, frame.height - 6, "middle", options.x_title);
   if (!options.y_title.empty())
     svg += text_at(12, (kTop + bottom) / 2, "middle", options.y_title,
@@ -102,7 +117,8 @@ std::string path_of(const Series& series, const Frame& frame) {
 std::string legend(const std::vector<Series>& series) {
   std::string out = "<div class=\"legend\" aria-hidden=\"true\">";
   for (size_t i = 0; i < series.size(); ++i)
-    out += "<span><i class=\"series-" + std::to_string(i) + "\"></i>" + escape(series[i].name) + "</span>";
+    out += "<span><i class=\"series-" + std::to_string(i) + "\"></i>" + escape(series[i].name) +
+           "</span>";
   return out + "</div>";
 }
 
@@ -111,8 +127,9 @@ std::string marker(const std::vector<Series>& series, const Frame& frame, double
   size_t i = 0;
   while (i + 1 < s.x.size() && s.x[i] < at) ++i;
   const auto x = fixed(frame.px(s.x[i]), 1), y = fixed(frame.py(s.y[i]), 1);
-  return "<line class=\"marker-line\" x1=\"" + x + "\" x2=\"" + x + "\" y1=\"" + fixed(kTop, 1) + "\" y2=\"" +
-         fixed(frame.height - kBottom, 1) + "\"/><circle class=\"marker-dot\" r=\"6\" cx=\"" + x + "\" cy=\"" + y + "\"/>";
+  return "<line class=\"marker-line\" x1=\"" + x + "\" x2=\"" + x + "\" y1=\"" + fixed(kTop, 1) +
+         "\" y2=\"" + fixed(frame.height - kBottom, 1) +
+         "\"/><circle class=\"marker-dot\" r=\"6\" cx=\"" + x + "\" cy=\"" + y + "\"/>";
 }
 
 }  // namespace
@@ -122,22 +139,26 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
   for (const auto& s : series)
     for (size_t i = 0; i < s.x.size(); ++i)
       if (std::isfinite(s.y[i])) frame.x.take(s.x[i]), frame.y.take(s.y[i]);
-  if (frame.x.empty() || frame.y.empty()) return "<p class=\"absent\">There is nothing to draw here.</p>";
+  if (frame.x.empty() || frame.y.empty())
+    return "<p class=\"absent\">There is nothing to draw here.</p>";
   if (options.y_low < options.y_high) frame.y = {options.y_low, options.y_high};
   frame.x.widen();
   frame.y.widen();
 
-  std::string svg = "<svg class=\"chart\" role=\"img\" aria-label=\"" + escape(options.label) + "\" viewBox=\"0 0 " +
-                    fixed(frame.width, 0) + " " + fixed(frame.height, 0) + "\">";
+  std::string svg = "<svg class=\"chart\" role=\"img\" aria-label=\"" + escape(options.label) +
+                    "\" viewBox=\"0 0 " + fixed(frame.width, 0) + " " + fixed(frame.height, 0) +
+                    "\">";
   svg += axes(frame, options);
   for (size_t i = 0; i < series.size(); ++i)
-    svg += "<path class=\"line series-" + std::to_string(i) + "\" d=\"" + path_of(series[i], frame) + "\"/>";
+    svg += "<path class=\"line series-" + std::to_string(i) + "\" d=\"" +
+           path_of(series[i], frame) + "\"/>";
   if (options.marker) {
     svg += marker(series, frame, options.marker_x);
     // Where each point of series 0 lies, for the script that moves the marker.
     std::string points;
     for (size_t i = 0; i < series[0].x.size(); ++i)
-      points += (i ? " " : "") + fixed(frame.px(series[0].x[i]), 1) + "," + fixed(frame.py(series[0].y[i]), 1);
+      points += (i ? " " : "") + fixed(frame.px(series[0].x[i]), 1) + "," +
+                fixed(frame.py(series[0].y[i]), 1);
     svg.insert(4, " data-points=\"" + points + "\"");
   }
   return svg + "</svg>" + (series.size() > 1 ? legend(series) : "");

@@ -3,7 +3,8 @@
 #include <string>
 #include <vector>
 
-// Line charts as inline SVG, without scripts; colours come from the page's style sheet (.series-0, .series-1, ...).
+// Line charts as inline SVG, without scripts; colours come from the page's style sheet (.series-0,
+// .series-1, ...).
 namespace stylescope::html {
 
 struct Series {
@@ -17,13 +18,14 @@ struct ChartOptions {
   double width = 420, height = 240;
   // Range of y; taken from the data where low >= high.
   double y_low = 0, y_high = 0;
-  bool y_percent = false;   // ticks of 0..1 as per cent
-  double y_rule = -1;       // a dashed line at this y, where it lies within the range
-  bool marker = false;      // a marker that the page's script moves along series 0
+  bool y_percent = false;  // ticks of 0..1 as per cent
+  double y_rule = -1;      // a dashed line at this y, where it lies within the range
+  bool marker = false;     // a marker that the page's script moves along series 0
   double marker_x = 0;
 };
 
-// Long series are thinned to what the width can show. Empty series are left out; without any point the chart says so.
+// Long series are thinned to what the width can show. Empty series are left out; without any point
+// the chart says so.
 std::string line_chart(const std::vector<Series>& series, const ChartOptions& options);
 
 }  // namespace stylescope::html

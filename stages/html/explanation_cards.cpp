@@ -1,12 +1,12 @@
 #include "stages/html/explanation_cards.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "stages/html/chart.hpp"
 #include "stages/html/heat_picture.hpp"
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
+
+#include <algorithm>
+#include <cmath>
 
 namespace stylescope::html {
 namespace {
@@ -37,26 +37,35 @@ std::string heading(const Card& card) {
   const auto label = card.set.label[card.row].item<int64_t>();
   const auto names = static_cast<int64_t>(card.legend.label_names.size());
   std::string out = "<header><h3>" + escape(card.set.name[i]) + "</h3>";
-  if (!card.set.subject[i].empty()) out += "<span class=\"chip\">subject " + escape(card.set.subject[i]) + "</span>";
+  if (!card.set.subject[i].empty())
+    out += "<span class=\"chip\">subject " + escape(card.set.subject[i]) + "</span>";
   if (label >= 0 && label < names)
-    out += "<span class=\"chip\">true label <b>" + escape(card.legend.label_names[static_cast<size_t>(label)]) + "</b></span>";
-  out += "<span class=\"chip\">classifier <b>" + percent(card.set.f_original[card.row].item<double>()) + "</b></span>";
-  out += "<span class=\"chip\">on its reconstruction <b>" + percent(card.f[card.middle()]) + "</b></span></header>\n";
+    out += "<span class=\"chip\">true label <b>" +
+           escape(card.legend.label_names[static_cast<size_t>(label)]) + "</b></span>";
+  out += "<span class=\"chip\">classifier <b>" +
+         percent(card.set.f_original[card.row].item<double>()) + "</b></span>";
+  out += "<span class=\"chip\">on its reconstruction <b>" + percent(card.f[card.middle()]) +
+         "</b></span></header>\n";
   return out;
 }
 
 std::string original(const Card& card) {
   const auto image = card.set.original[card.row];
-  return "<figure><div class=\"stack\"><img src=\"" + png_uri(image) + "\" alt=\"Original image\"><img class=\"cam\" src=\"" +
+  return "<figure><div class=\"stack\"><img src=\"" + png_uri(image) +
+         "\" alt=\"Original image\"><img class=\"cam\" src=\"" +
          png_uri(overlay_picture(image, card.set.gradcam[card.row])) +
-         "\" alt=\"Original image with GradCAM laid over it\" hidden></div><figcaption>Original<br><label><input "
-         "type=\"checkbox\" class=\"cam-toggle\" autocomplete=\"off\"> show GradCAM (where the classifier looks)</label>"
+         "\" alt=\"Original image with GradCAM laid over it\" "
+         "hidden></div><figcaption>Original<br><label><input "
+         "type=\"checkbox\" class=\"cam-toggle\" autocomplete=\"off\"> show GradCAM (where the "
+         "classifier looks)</label>"
          "</figcaption></figure>\n";
 }
 
 std::string moving(const Card& card) {
-  return "<figure class=\"picture\"><img class=\"moving\" src=\"" + png_uri(card.set.reconstruction[card.row]) +
-         "\" alt=\"Generated image at lambda 0\"><figcaption>Generated image, moved along α by the slider</figcaption>"
+  return "<figure class=\"picture\"><img class=\"moving\" src=\"" +
+         png_uri(card.set.reconstruction[card.row]) +
+         "\" alt=\"Generated image at lambda 0\"><figcaption>Generated image, moved along α by the "
+         "slider</figcaption>"
          "</figure>\n";
 }
 
@@ -70,31 +79,39 @@ std::string curve(const Card& card) {
   options.width = 440, options.height = 250;
   options.marker = true, options.marker_x = 0;
   return "<div class=\"curve\">" +
-         line_chart({{"classifier f on the generated image", x, card.f}, {"surrogate f̃ from w", x, card.surrogate}}, options) +
+         line_chart({{"classifier f on the generated image", x, card.f},
+                     {"surrogate f̃ from w", x, card.surrogate}},
+                    options) +
          "</div>\n";
 }
 
 std::string control(const Card& card, const std::string& positive) {
   const size_t middle = card.middle();
   const auto last = std::to_string(card.lambda.size() - 1), at = std::to_string(middle);
-  return "<div class=\"control\"><span>less " + escape(positive) + "</span><input type=\"range\" id=\"" + card.id() +
-         "-slider\" min=\"0\" max=\"" + last + "\" step=\"1\" value=\"" + at +
-         "\" autocomplete=\"off\" aria-label=\"λ: position along the direction, from less to more " + escape(positive) +
-         "\"><span>more " + escape(positive) + "</span></div>\n<p class=\"now\" aria-live=\"polite\">λ = <b><span class=\"now-sd\">" +
-         with_sign(card.sd(card.lambda[middle]), 2) + "</span> sd</b> (<span class=\"now-lambda\">" +
-         with_sign(card.lambda[middle], 4) + "</span> α) · classifier f <b class=\"now-f\">" + percent(card.f[middle]) +
-         "</b> · surrogate f̃ <span class=\"now-surrogate\">" + percent(card.surrogate[middle]) + "</span></p>\n";
+  return "<div class=\"control\"><span>less " + escape(positive) +
+         "</span><input type=\"range\" id=\"" + card.id() + "-slider\" min=\"0\" max=\"" + last +
+         "\" step=\"1\" value=\"" + at +
+         "\" autocomplete=\"off\" aria-label=\"λ: position along the direction, from less to "
+         "more " +
+         escape(positive) + "\"><span>more " + escape(positive) +
+         "</span></div>\n<p class=\"now\" aria-live=\"polite\">λ = <b><span class=\"now-sd\">" +
+         with_sign(card.sd(card.lambda[middle]), 2) +
+         "</span> sd</b> (<span class=\"now-lambda\">" + with_sign(card.lambda[middle], 4) +
+         "</span> α) · classifier f <b class=\"now-f\">" + percent(card.f[middle]) +
+         "</b> · surrogate f̃ <span class=\"now-surrogate\">" + percent(card.surrogate[middle]) +
+         "</span></p>\n";
 }
 
 std::string film(const Card& card) {
   std::string out = "<div class=\"film\" role=\"group\" aria-label=\"All steps along lambda\">";
   for (size_t i = 0; i < card.lambda.size(); ++i) {
     const auto sd = with_sign(card.sd(card.lambda[i]), 2), f = percent(card.f[i]);
-    out += "<button type=\"button\" class=\"frame\" aria-pressed=\"" + std::string(i == card.middle() ? "true" : "false") +
-           "\" data-sd=\"" + sd + "\" data-lambda=\"" + with_sign(card.lambda[i], 4) + "\" data-f=\"" + escape(f) +
+    out += "<button type=\"button\" class=\"frame\" aria-pressed=\"" +
+           std::string(i == card.middle() ? "true" : "false") + "\" data-sd=\"" + sd +
+           "\" data-lambda=\"" + with_sign(card.lambda[i], 4) + "\" data-f=\"" + escape(f) +
            "\" data-surrogate=\"" + escape(percent(card.surrogate[i])) + "\"><img src=\"" +
-           png_uri(card.set.strip[card.row][static_cast<int64_t>(i)]) + "\" alt=\"λ " + sd + " sd, classifier " + escape(f) +
-           "\">" + escape(f) + "</button>";
+           png_uri(card.set.strip[card.row][static_cast<int64_t>(i)]) + "\" alt=\"λ " + sd +
+           " sd, classifier " + escape(f) + "\">" + escape(f) + "</button>";
   }
   return out + "</div>\n";
 }
@@ -102,8 +119,10 @@ std::string film(const Card& card) {
 std::string difference(const Card& card) {
   const auto map = card.set.difference[card.row];
   const double top = map.max().item<double>();
-  return figure(png_uri(heat_picture(map, top)), "Difference map: brightest where the image changes most along lambda",
-                "What changes between the two ends of the slider; brightest: " + fixed(top, 0) + " of 255 grey levels",
+  return figure(png_uri(heat_picture(map, top)),
+                "Difference map: brightest where the image changes most along lambda",
+                "What changes between the two ends of the slider; brightest: " + fixed(top, 0) +
+                    " of 255 grey levels",
                 "picture");
 }
 
@@ -113,26 +132,31 @@ std::string targets(const Card& card) {
     const double lambda = card.set.target_lambda[card.row][p].item<double>();
     const auto asked = percent(card.set.target_probability[p].item<double>());
     if (!std::isfinite(lambda)) {
-      out += "<figure><div class=\"missing\">not reached within ±" + fixed(card.sd(card.lambda.back()), 1) +
-             " sd</div><figcaption>Classifier at " + escape(asked) + "</figcaption></figure>\n";
+      out += "<figure><div class=\"missing\">not reached within ±" +
+             fixed(card.sd(card.lambda.back()), 1) + " sd</div><figcaption>Classifier at " +
+             escape(asked) + "</figcaption></figure>\n";
       continue;
     }
-    out += figure(png_uri(card.set.targets[card.row][p]), "Image for which the classifier says " + asked,
-                  "Classifier at " + escape(asked) + ": λ = " + with_sign(card.sd(lambda), 2) + " sd, f = " +
-                      fixed(100 * card.set.f_targets[card.row][p].item<double>(), 1) + " %",
-                  "picture");
+    out += figure(
+        png_uri(card.set.targets[card.row][p]), "Image for which the classifier says " + asked,
+        "Classifier at " + escape(asked) + ": λ = " + with_sign(card.sd(lambda), 2) +
+            " sd, f = " + fixed(100 * card.set.f_targets[card.row][p].item<double>(), 1) + " %",
+        "picture");
   }
   return out;
 }
 
-std::string card_of(const ExplanationSet& set, const CardLegend& legend, int64_t row, const std::string& positive) {
+std::string card_of(const ExplanationSet& set, const CardLegend& legend, int64_t row,
+                    const std::string& positive) {
   const Card card{set, legend, row};
-  std::string out = "<article class=\"walk\" id=\"" + card.id() + "\" aria-label=\"Explanation of " +
-                    escape(set.name[static_cast<size_t>(row)]) + "\">\n" + heading(card);
+  std::string out = "<article class=\"walk\" id=\"" + card.id() +
+                    "\" aria-label=\"Explanation of " + escape(set.name[static_cast<size_t>(row)]) +
+                    "\">\n" + heading(card);
   out += "<div class=\"stage\">" + original(card) + moving(card) + curve(card) + "</div>\n";
   out += control(card, positive) + film(card);
   out += "<div class=\"side\">" +
-         figure(png_uri(set.reconstruction[row]), "Reconstruction of the original", "Reconstruction G(E(x)), λ = 0", "picture") +
+         figure(png_uri(set.reconstruction[row]), "Reconstruction of the original",
+                "Reconstruction G(E(x)), λ = 0", "picture") +
          difference(card) + targets(card) + "</div>\n</article>\n";
   return out;
 }

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "io/explanation_set.hpp"
+
 #include <string>
 #include <vector>
-
-#include "io/explanation_set.hpp"
 
 namespace stylescope::html {
 
@@ -16,9 +16,10 @@ struct CardLegend {
 // The positive classes' names, "2 or 3 or 4".
 std::string positive_name(const CardLegend& legend);
 
-// One card an image: the original with GradCAM to lay over it, the image that a slider moves along lambda, f's curve with a
-// marker, the filmstrip of all steps, reconstruction, difference map and the images of the target probabilities. Works
-// without script as far as pictures go: the filmstrip shows every step.
+// One card an image: the original with GradCAM to lay over it, the image that a slider moves along
+// lambda, f's curve with a marker, the filmstrip of all steps, reconstruction, difference map and
+// the images of the target probabilities. Works without script as far as pictures go: the filmstrip
+// shows every step.
 std::string explanation_cards(const ExplanationSet& set, const CardLegend& legend);
 
 }  // namespace stylescope::html

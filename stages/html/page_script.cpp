@@ -2,8 +2,9 @@
 
 namespace stylescope::html {
 
-// The frames of a strip lie in the page as small pictures, each with its figures as data-*; the slider chooses which of them
-// the large picture shows, and everything works by keyboard because the slider is an ordinary range input.
+// The frames of a strip lie in the page as small pictures, each with its figures as data-*; the
+// slider chooses which of them the large picture shows, and everything works by keyboard because
+// the slider is an ordinary range input.
 const char* const kScript = R"js(
 (function () {
   "use strict";

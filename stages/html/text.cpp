@@ -1,9 +1,9 @@
 #include "stages/html/text.hpp"
 
+#include "io/picture.hpp"
+
 #include <cmath>
 #include <cstdio>
-
-#include "io/picture.hpp"
 
 namespace stylescope::html {
 
@@ -12,19 +12,31 @@ std::string escape(std::string_view text) {
   out.reserve(text.size() + 16);
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
 }
 
 std::string base64(std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
@@ -38,7 +50,9 @@ std::string base64(std::string_view bytes) {
 }
 
 std::string png_uri(std::string_view png) { return "data:image/png;base64," + base64(png); }
-std::string png_uri(const torch::Tensor& pixels) { return png_uri(encode_png(pixels.contiguous())); }
+std::string png_uri(const torch::Tensor& pixels) {
+  return png_uri(encode_png(pixels.contiguous()));
+}
 
 std::string fixed(double value, int digits) {
   if (!std::isfinite(value)) return "n/a";

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <string>
 #include <string_view>
+
+#include <torch/torch.h>
 
 // Text and pictures as they go into an HTML page that refers to nothing outside itself.
 namespace stylescope::html {

@@ -1,10 +1,10 @@
 #include "stages/latent/batches.hpp"
 
-#include <algorithm>
-#include <numeric>
-
 #include "io/base/error.hpp"
 #include "stages/training/progress.hpp"
+
+#include <algorithm>
+#include <numeric>
 
 namespace stylescope {
 

@@ -35,7 +35,8 @@ void save_direction(const std::filesystem::path& file, const Direction& directio
   content.metadata["threshold"] = encode(std::vector<double>{direction.threshold});
   content.metadata["c"] = encode(std::vector<double>{direction.c});
   content.metadata["about"] =
-      "f~(w) = sigmoid(<alpha, w> + beta); scores: f(G(w_i)); logits: <alpha, w_i> + beta; held_out: 1 where sample i was "
+      "f~(w) = sigmoid(<alpha, w> + beta); scores: f(G(w_i)); logits: <alpha, w_i> + beta; "
+      "held_out: 1 where sample i was "
       "kept from the fit; projection_*: of <unit_direction, w> over the w of the fit";
   write_safetensors(file, content);
 }
@@ -45,14 +46,17 @@ Direction load_direction(const std::filesystem::path& file) {
   const auto name = file.string();
   const auto format = content.metadata.find("format");
   validate(format != content.metadata.end() && format->second == kFormat, name,
-           ": is no direction (its metadata does not say ", kFormat, "); give what the direction stage wrote");
+           ": is no direction (its metadata does not say ", kFormat,
+           "); give what the direction stage wrote");
   const auto vector = [&](const char* key) {
     const auto& tensor = content.at(key);
-    validate(tensor.dim() == 1, name, ": ", key, " has ", tensor.dim(), " axes instead of one; run direction again");
+    validate(tensor.dim() == 1, name, ": ", key, " has ", tensor.dim(),
+             " axes instead of one; run direction again");
     return tensor;
   };
   const auto number = [&](const char* key) {
-    validate(vector(key).numel() == 1, name, ": ", key, " is no single number; run direction again");
+    validate(vector(key).numel() == 1, name, ": ", key,
+             " is no single number; run direction again");
     return content.at(key).item<double>();
   };
   Direction direction;
@@ -71,7 +75,8 @@ Direction load_direction(const std::filesystem::path& file) {
                direction.held_out.numel() == n,
            name, ": its arrays do not fit each other; run direction again");
   validate(direction.alpha.norm().item<double>() > 0 && direction.projection_sd > 0, name,
-           ": alpha is zero, so it points nowhere; run direction again on other samples or another threshold");
+           ": alpha is zero, so it points nowhere; run direction again on other samples or another "
+           "threshold");
   return direction;
 }
 

@@ -1,17 +1,18 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <filesystem>
 
-// direction.safetensors: the direction alpha in W along which f changes, with what it was learned from (Schutte et al.
-// 2020, section 2). Its surrogate f~(w) = sigmoid(<alpha, w> + beta) imitates f(G(w)).
-//   alpha (w_dim), beta (1), unit_direction (w_dim) = alpha / |alpha|                                          float64
-//   projection_mean (1), projection_sd (1): of <unit_direction, w> over the w of the fit                       float64
-//   scores (N): f(G(w_i)); logits (N): <alpha, w_i> + beta, both by sample number                              float64
-//   held_out (N) uint8: 1 where the sample was kept from the fit
-// Metadata: format "stylescope.direction.1", threshold (a sample is positive when its score is at least this), c (the
-// inverse strength of the L2 penalty).
+#include <torch/torch.h>
+
+// direction.safetensors: the direction alpha in W along which f changes, with what it was learned
+// from (Schutte et al. 2020, section 2). Its surrogate f~(w) = sigmoid(<alpha, w> + beta) imitates
+// f(G(w)).
+//   alpha (w_dim), beta (1), unit_direction (w_dim) = alpha / |alpha| float64 projection_mean (1),
+//   projection_sd (1): of <unit_direction, w> over the w of the fit                       float64
+//   scores (N): f(G(w_i)); logits (N): <alpha, w_i> + beta, both by sample number float64 held_out
+//   (N) uint8: 1 where the sample was kept from the fit
+// Metadata: format "stylescope.direction.1", threshold (a sample is positive when its score is at
+// least this), c (the inverse strength of the L2 penalty).
 namespace stylescope {
 
 struct Direction {
@@ -24,7 +25,8 @@ struct Direction {
   double threshold = 0.5;
   double c = 1;
 
-  // lambda of w + lambda alpha that moves w by this many standard deviations of the projection of synthetic w's.
+  // lambda of w + lambda alpha that moves w by this many standard deviations of the projection of
+  // synthetic w's.
   double lambda_of_sd(double standard_deviations) const;
   // w (N, w_dim) -> logits of f~ (N), float64, CPU.
   torch::Tensor surrogate_logits(const torch::Tensor& w) const;

@@ -1,21 +1,21 @@
 #include "stages/metrics/agreement.hpp"
 
+#include "distributed/random.hpp"
+#include "io/base/error.hpp"
+#include "stages/metrics/ranked_labels.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <numeric>
 
-#include "distributed/random.hpp"
-#include "io/base/error.hpp"
-#include "stages/metrics/ranked_labels.hpp"
-
 namespace stylescope {
 namespace {
 
 void check(const torch::Tensor& a, const torch::Tensor& b) {
-  validate(a.dim() == 1 && a.sizes() == b.sizes() && a.numel() > 0, "agreement of ", a.numel(), " and ", b.numel(),
-           " values: they must come in pairs, and there must be one at least");
+  validate(a.dim() == 1 && a.sizes() == b.sizes() && a.numel() > 0, "agreement of ", a.numel(),
+           " and ", b.numel(), " values: they must come in pairs, and there must be one at least");
 }
 
 torch::Tensor ranks(const torch::Tensor& values) {
@@ -38,7 +38,8 @@ double pearson(const torch::Tensor& a, const torch::Tensor& b) {
   check(a, b);
   const auto x = a.to(torch::kFloat64), y = b.to(torch::kFloat64);
   const auto dx = x - x.mean(), dy = y - y.mean();
-  const double scale = std::sqrt(dx.square().sum().item<double>() * dy.square().sum().item<double>());
+  const double scale =
+      std::sqrt(dx.square().sum().item<double>() * dy.square().sum().item<double>());
   if (!(scale > 0)) return std::numeric_limits<double>::quiet_NaN();
   return std::clamp((dx * dy).sum().item<double>() / scale, -1.0, 1.0);
 }
@@ -54,7 +55,8 @@ double cohen_kappa(const torch::Tensor& a, const torch::Tensor& b) {
   const double pb = b.to(torch::kFloat64).mean().item<double>();
   const double observed = a.eq(b).to(torch::kFloat64).mean().item<double>();
   const double by_chance = pa * pb + (1 - pa) * (1 - pb);
-  return by_chance < 1 ? (observed - by_chance) / (1 - by_chance) : 1;
+  return by_chance < 1 ? (observed - by_chance) / (1 - by_chance)
+                       : std::numeric_limits<double>::quiet_NaN();
 }
 
 torch::Tensor logit_of(const torch::Tensor& probability) {
@@ -67,11 +69,16 @@ double brier_score(const torch::Tensor& labels, const torch::Tensor& probability
   return (labels.to(torch::kFloat64) - probability).square().mean().item<double>();
 }
 
-double expected_calibration_error(const torch::Tensor& labels, const torch::Tensor& probability, int64_t bins) {
+double expected_calibration_error(const torch::Tensor& labels, const torch::Tensor& probability,
+                                  int64_t bins) {
   check(labels, probability);
   const auto p = probability.to(torch::kFloat64);
-  const auto bin = (p * static_cast<double>(bins)).floor().clamp(0, static_cast<double>(bins - 1)).to(torch::kLong);
-  const auto gap = torch::zeros({bins}, torch::kFloat64).index_add(0, bin, labels.to(torch::kFloat64) - p);
+  const auto bin = (p * static_cast<double>(bins))
+                       .floor()
+                       .clamp(0, static_cast<double>(bins - 1))
+                       .to(torch::kLong);
+  const auto gap =
+      torch::zeros({bins}, torch::kFloat64).index_add(0, bin, labels.to(torch::kFloat64) - p);
   return gap.abs().sum().item<double>() / static_cast<double>(p.numel());
 }
 
@@ -79,7 +86,8 @@ Interval bootstrap_subjects(const std::vector<std::string>& subjects, int64_t dr
                             const std::function<double(const std::vector<int64_t>&)>& statistic) {
   validate(!subjects.empty() && draws > 0, "bootstrap: no subjects or no draws");
   std::map<std::string, std::vector<int64_t>> rows_of;
-  for (size_t i = 0; i < subjects.size(); ++i) rows_of[subjects[i]].push_back(static_cast<int64_t>(i));
+  for (size_t i = 0; i < subjects.size(); ++i)
+    rows_of[subjects[i]].push_back(static_cast<int64_t>(i));
   std::vector<const std::vector<int64_t>*> groups;
   for (const auto& [subject, rows] : rows_of) groups.push_back(&rows);
 
@@ -88,8 +96,8 @@ Interval bootstrap_subjects(const std::vector<std::string>& subjects, int64_t dr
   std::vector<double> values;
   for (int64_t draw = 0; draw < draws; ++draw) {
     const auto count = static_cast<int64_t>(groups.size());
-    const auto chosen = torch::randint(count, {count}, keyed_generator({seed, "metrics.bootstrap_subjects", draw}),
-                                       torch::kLong);
+    const auto chosen = torch::randint(
+        count, {count}, keyed_generator({seed, "metrics.bootstrap_subjects", draw}), torch::kLong);
     std::vector<int64_t> rows;
     for (int64_t i = 0; i < count; ++i) {
       const auto& group = *groups[static_cast<size_t>(chosen.data_ptr<int64_t>()[i])];
@@ -98,7 +106,8 @@ Interval bootstrap_subjects(const std::vector<std::string>& subjects, int64_t dr
     const double value = statistic(rows);
     if (std::isfinite(value)) values.push_back(value);
   }
-  Interval interval{statistic(all), std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+  Interval interval{statistic(all), std::numeric_limits<double>::quiet_NaN(),
+                    std::numeric_limits<double>::quiet_NaN()};
   if (values.empty()) return interval;
   std::sort(values.begin(), values.end());
   interval.low = quantile(values, 0.025);

@@ -54,14 +54,22 @@ ConvolutionImpl::ConvolutionImpl(const ConvolutionOptions& options) : options_(o
   resample_filter = register_buffer("resample_filter", default_filter());
 }
 
+torch::Tensor ConvolutionImpl::convolve(const torch::Tensor& x, const torch::Tensor& scaled) {
+  // On the CPU a 1x1 convolution is a product of two matrices; that also keeps its output
+  // channels_last where x has but one channel (a convolution would then answer in NCHW, and every
+  // later layer copy).
+  if (x.is_cpu() && options_.kernel == 1 && options_.down == 1)
+    return torch::linear(x.permute({0, 2, 3, 1}), scaled.flatten(1)).permute({0, 3, 1, 2});
+  return conv2d_resample(x, scaled, resample_filter, 1, options_.down,
+                         Padding::all(options_.kernel / 2));
+}
+
 torch::Tensor ConvolutionImpl::forward(const torch::Tensor& x, double gain) {
   const bool plain =
       !options_.bias && options_.activation == Activation::linear && options_.clamp == 0;
   // Without bias and activation the gain commutes with the convolution, and weights are fewer than
   // pixels.
-  const auto scaled = weight * (plain ? weight_gain_ * gain : weight_gain_);
-  const auto y = conv2d_resample(x, scaled, resample_filter, 1, options_.down,
-                                 Padding::all(options_.kernel / 2));
+  const auto y = convolve(x, weight * (plain ? weight_gain_ * gain : weight_gain_));
   if (plain) return y;
   return bias_act(y, bias, options_.activation, default_gain(options_.activation) * gain,
                   options_.clamp > 0 ? options_.clamp * gain : -1);

@@ -56,6 +56,8 @@ class ConvolutionImpl : public torch::nn::Module {
   torch::Tensor weight, bias, resample_filter;
 
  private:
+  torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& scaled);
+
   ConvolutionOptions options_;
   double weight_gain_;
 };

@@ -47,11 +47,16 @@ ToRgbImpl::ToRgbImpl(int64_t in, int64_t image_channels, int64_t w_dim, double c
 
 torch::Tensor ToRgbImpl::forward(const torch::Tensor& x, const torch::Tensor& w) {
   // With one or three output channels, a weight per sample costs less than scaling all features by
-  // the styles.
+  // the styles. The product runs over pixels in the order in which they lie in memory, so that the
+  // gradient in x, too, comes in x's layout.
   const auto styles = affine_(w) * style_gain_;                               // (N, in)
   const auto weights = weight.flatten(1).unsqueeze(0) * styles.unsqueeze(1);  // (N, C, in)
-  const auto y = torch::bmm(weights, x.flatten(2)).unflatten(2, {x.size(2), x.size(3)});
-  return bias_act(y, bias, Activation::linear, 1, clamp_ > 0 ? clamp_ : -1);
+  const bool last = x.is_contiguous(at::MemoryFormat::ChannelsLast);
+  const auto y = last ? torch::bmm(x.permute({0, 2, 3, 1}).flatten(1, 2), weights.transpose(1, 2))
+                            .transpose(1, 2)
+                      : torch::bmm(weights, x.flatten(2));
+  return bias_act(y.unflatten(2, {x.size(2), x.size(3)}), bias, Activation::linear, 1,
+                  clamp_ > 0 ? clamp_ : -1);
 }
 
 SynthesisBlockImpl::SynthesisBlockImpl(const GeneratorOptions& options, int64_t resolution) {

@@ -40,13 +40,15 @@ class BiasActGradient : public torch::autograd::Function<BiasActGradient> {
   }
 };
 
+// bias: empty if there is none (a Function takes no undefined tensors).
 class BiasAct : public torch::autograd::Function<BiasAct> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& bias, const BiasActArguments& arguments) {
-    auto y = detail::bias_act_cpu(x, bias, arguments);
+    const bool biased = bias.numel() > 0;
+    auto y = detail::bias_act_cpu(x, biased ? bias : torch::Tensor(), arguments);
     context->save_for_backward({arguments.masked() ? y : torch::Tensor()});
-    context->saved_data["bias"] = bias.defined();
+    context->saved_data["bias"] = biased;
     save(context, arguments);
     return y;
   }
@@ -124,8 +126,10 @@ torch::Tensor bias_act(const torch::Tensor& x, const torch::Tensor& bias, Activa
                      (act == Activation::linear || act == Activation::lrelu);
   if (!fused) return bias_act_plain(x, bias, act, gain, clamp, alpha);
   const auto dense = x.contiguous(x.suggest_memory_format());
-  return BiasAct::apply(dense, bias.defined() ? bias.contiguous() : bias,
-                        BiasActArguments{act == Activation::linear ? 1.0 : alpha, gain, clamp});
+  return BiasAct::apply(
+      dense,
+      bias.defined() ? bias.contiguous() : torch::empty({0}, x.options().requires_grad(false)),
+      BiasActArguments{act == Activation::linear ? 1.0 : alpha, gain, clamp});
 }
 
 }  // namespace stylescope

@@ -1,12 +1,12 @@
 #include "stages/ops/bias_act_kernel.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/ops/parallel.hpp"
 #include "stages/ops/simd.hpp"
 
 #include <limits>
 #include <vector>
 
-#include "stages/ops/parallel.hpp"
 #include <torch/torch.h>
 
 namespace stylescope::detail {
@@ -96,9 +96,9 @@ void forward(const torch::Tensor& x, const torch::Tensor& bias, torch::Tensor& o
   // Without a bias the layout does not matter: runs of any length will do.
   const bool planar = x.is_contiguous() && x.dim() > 2;
   if (b && !planar) {
-    parallel_for(
-        0, x.numel() / channels, 1 + kGrain / channels,
-        [&](int64_t begin, int64_t end) { rows_simd(to, in, b, channels, begin, end, c); });
+    parallel_for(0, x.numel() / channels, 1 + kGrain / channels, [&](int64_t begin, int64_t end) {
+      rows_simd(to, in, b, channels, begin, end, c);
+    });
     return;
   }
   const int64_t length = planar ? x.numel() / (x.size(0) * channels) : channels;
@@ -113,9 +113,8 @@ void backward(const torch::Tensor& gradient, const torch::Tensor& y, torch::Tens
   const Constants<T> c(a);
   const auto *from = gradient.const_data_ptr<T>(), *value = y.const_data_ptr<T>();
   T* to = out.mutable_data_ptr<T>();
-  parallel_for(0, y.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    gradient_simd(to, from, value, begin, end, c);
-  });
+  parallel_for(0, y.numel(), kGrain,
+               [&](int64_t begin, int64_t end) { gradient_simd(to, from, value, begin, end, c); });
 }
 
 }  // namespace

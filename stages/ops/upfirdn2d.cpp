@@ -21,14 +21,14 @@ torch::Tensor compute(const torch::Tensor& x, const torch::Tensor& filter,
   const auto type = x.scalar_type();
   if (x.is_cpu() && (type == torch::kFloat32 || type == torch::kFloat64))
     return detail::upfirdn2d_cpu(x, filter, a);
-  return upfirdn2d_plain(x, filter, a.up, a.down, a.pad, a.flip, a.gain);
+  return upfirdn2d_plain(x, filter, a.up, a.down, a.pad, a.flip);
 }
 
 // The adjoint of the operator is the operator: factors exchanged, the filter mirrored, and paddings
 // such that the result has the input's size. So one class serves every order of differentiation.
 UpfirdnArguments adjoint(const UpfirdnArguments& a, const torch::Tensor& filter,
                          detail::ImageSize in, detail::ImageSize out) {
-  UpfirdnArguments b{a.down, a.up, {}, !a.flip, a.gain};
+  UpfirdnArguments b{a.down, a.up, {}, !a.flip};
   b.pad.x0 = filter.size(-1) - a.pad.x0 - 1;
   b.pad.x1 = in.width * a.up.x - out.width * a.down.x + a.pad.x0 - a.up.x + 1;
   b.pad.y0 = filter.size(0) - a.pad.y0 - 1;
@@ -40,8 +40,8 @@ std::vector<int64_t> pack(const UpfirdnArguments& a) {
   return {a.up.x, a.up.y, a.down.x, a.down.y, a.pad.x0, a.pad.x1, a.pad.y0, a.pad.y1, a.flip};
 }
 
-UpfirdnArguments unpack(const std::vector<int64_t>& v, double gain) {
-  return {{v[0], v[1]}, {v[2], v[3]}, {v[4], v[5], v[6], v[7]}, v[8] != 0, gain};
+UpfirdnArguments unpack(const std::vector<int64_t>& v) {
+  return {{v[0], v[1]}, {v[2], v[3]}, {v[4], v[5], v[6], v[7]}, v[8] != 0};
 }
 
 class Upfirdn2d : public torch::autograd::Function<Upfirdn2d> {
@@ -52,21 +52,15 @@ class Upfirdn2d : public torch::autograd::Function<Upfirdn2d> {
     context->saved_data["filter"] = filter;
     const auto back = adjoint(arguments, filter, {x.size(2), x.size(3)}, {y.size(2), y.size(3)});
     context->saved_data["back"] = pack(back);
-    context->saved_data["gain"] = back.gain;
     return y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const auto back =
-        unpack(context->saved_data["back"].toIntVector(), context->saved_data["gain"].toDouble());
+    const auto back = unpack(context->saved_data["back"].toIntVector());
     const auto filter = context->saved_data["filter"].toTensor();
     return {Upfirdn2d::apply(gradients[0], filter, back), torch::Tensor(), torch::Tensor()};
   }
 };
-
-torch::Tensor filter_or_identity(const torch::Tensor& filter, const torch::Tensor& x) {
-  return filter.defined() ? filter.detach() : torch::ones({1, 1}, x.options().requires_grad(false));
-}
 
 int64_t floor_half(int64_t v) { return v >= 0 ? v / 2 : -((1 - v) / 2); }
 
@@ -76,6 +70,15 @@ std::pair<int64_t, int64_t> filter_size(const torch::Tensor& filter) {
 }
 
 }  // namespace
+
+torch::Tensor detail::filter_with_gain(const torch::Tensor& filter, double gain,
+                                       const torch::Tensor& x) {
+  const auto f =
+      filter.defined() ? filter.detach() : torch::ones({1, 1}, x.options().requires_grad(false));
+  if (gain == 1) return f;
+  // A separable filter is applied twice: each time with the root of the gain.
+  return f * (f.dim() == 1 ? std::sqrt(gain) : gain);
+}
 
 torch::Tensor setup_filter(const torch::Tensor& taps, const FilterOptions& options) {
   auto f = taps.defined() ? taps.detach() : torch::ones({1, 1});
@@ -101,9 +104,9 @@ torch::Tensor upfirdn2d(const torch::Tensor& x, const torch::Tensor& filter, Fac
                         Padding pad, bool flip, double gain) {
   SS_CHECK(x.dim() == 4 && x.is_floating_point(), x.sizes());
   SS_CHECK(up.x >= 1 && up.y >= 1 && down.x >= 1 && down.y >= 1);
-  const auto f = filter_or_identity(filter, x);
+  const auto f = detail::filter_with_gain(filter, gain, x);
   SS_CHECK((f.dim() == 1 || f.dim() == 2) && f.numel() > 0, f.sizes());
-  return Upfirdn2d::apply(x, f, UpfirdnArguments{up, down, pad, flip, gain});
+  return Upfirdn2d::apply(x, f, UpfirdnArguments{up, down, pad, flip});
 }
 
 torch::Tensor upsample2d(const torch::Tensor& x, const torch::Tensor& filter, Factor up,

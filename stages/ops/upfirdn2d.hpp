@@ -43,8 +43,8 @@ torch::Tensor default_filter();
 // y of shape [N, C, H', W'] with H' = (H*up.y + pad.y0 + pad.y1 - fh) / down.y + 1 (rounded down),
 // W' likewise:
 //   1. insert up-1 zeros after every sample;  2. pad or crop;
-//   3. true convolution with `filter` (cross-correlation when `flip`), times `gain`;  4. keep every
-//   down-th sample.
+//   3. true convolution with `filter` (cross-correlation when `flip`), its taps times `gain` in
+//   their own precision;  4. keep every down-th sample.
 // x: [N,C,H,W], floating, NCHW or channels_last (the result keeps that), any device. filter:
 // [fh,fw], [f] (used along both axes), or undefined (identity); a constant: it gets no gradient.
 // Differentiable in x to any order. On the CPU in float32 and float64 the result does not depend on

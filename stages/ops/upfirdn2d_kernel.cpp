@@ -1,6 +1,7 @@
 #include "stages/ops/upfirdn2d_kernel.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/ops/parallel.hpp"
 #include "stages/ops/simd.hpp"
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 #include <type_traits>
 #include <vector>
 
-#include "stages/ops/parallel.hpp"
 #include <torch/torch.h>
 
 namespace stylescope::detail {
@@ -82,26 +82,20 @@ std::vector<Term> outer_products(const std::vector<Taps>& rows, double tolerance
   return terms;
 }
 
-// Terms of the filter as it is applied: in the order of cross-correlation, gain included.
-std::vector<Term> filter_terms(const torch::Tensor& filter, bool flip, double gain,
-                               double tolerance) {
+// Terms of the filter as it is applied, in the order of cross-correlation.
+std::vector<Term> filter_terms(const torch::Tensor& filter, bool flip, double tolerance) {
   auto f = filter.detach().to(torch::kCPU, torch::kFloat64);
   f = (flip ? f : f.flip(f.dim() == 1 ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1}))
           .contiguous();
   const auto* data = f.data_ptr<double>();
-  std::vector<Term> terms;
   if (f.dim() == 1) {
     const Taps taps(data, data + f.numel());
-    terms = {{taps, taps}};
-  } else {
-    std::vector<Taps> rows;
-    for (int64_t y = 0; y < f.size(0); ++y)
-      rows.emplace_back(data + y * f.size(1), data + (y + 1) * f.size(1));
-    terms = outer_products(rows, tolerance);
+    return {{taps, taps}};
   }
-  for (auto& term : terms)
-    for (auto& tap : term.row) tap *= gain;
-  return terms;
+  std::vector<Taps> rows;
+  for (int64_t y = 0; y < f.size(0); ++y)
+    rows.emplace_back(data + y * f.size(1), data + (y + 1) * f.size(1));
+  return outer_products(rows, tolerance);
 }
 
 // out[i] (+)= sum over k < K of w[k] * in[i*step + k*stride]. K = 0: `taps` of them.
@@ -311,7 +305,7 @@ torch::Tensor upfirdn2d_cpu(const torch::Tensor& x, const torch::Tensor& filter,
   const bool single = x.scalar_type() == torch::kFloat32;
   const double epsilon =
       single ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon();
-  const auto terms = filter_terms(filter, a.flip, a.gain, 2 * epsilon);
+  const auto terms = filter_terms(filter, a.flip, 2 * epsilon);
   const int64_t inner = format == torch::MemoryFormat::ChannelsLast ? x.size(1) : 1;
   if (single)
     run<float>(input, out, terms, a, inner);

@@ -12,7 +12,6 @@ struct UpfirdnArguments {
   Factor up, down;
   Padding pad;
   bool flip = false;
-  double gain = 1;
 };
 
 // Rows and columns of the result; throws Error if there are none.
@@ -21,6 +20,10 @@ struct ImageSize {
 };
 ImageSize upfirdn_size(const torch::Tensor& x, const torch::Tensor& filter,
                        const UpfirdnArguments& arguments);
+
+// The filter with its gain, which is multiplied into the taps in their own precision; the identity
+// if undefined.
+torch::Tensor filter_with_gain(const torch::Tensor& filter, double gain, const torch::Tensor& x);
 
 // x: float32 or float64 on the CPU. filter: [f] or [fh,fw]. No autograd.
 torch::Tensor upfirdn2d_cpu(const torch::Tensor& x, const torch::Tensor& filter,

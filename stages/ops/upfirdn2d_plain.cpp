@@ -26,9 +26,8 @@ torch::Tensor depthwise(const torch::Tensor& x, const torch::Tensor& filter,
 
 torch::Tensor upfirdn2d_plain(const torch::Tensor& x, const torch::Tensor& filter, Factor up,
                               Factor down, Padding pad, bool flip, double gain) {
-  auto f = filter.defined() ? filter.detach().to(x.options().requires_grad(false))
-                            : torch::ones({1, 1}, x.options());
-  detail::upfirdn_size(x, f, {up, down, pad, flip, gain});
+  auto f = detail::filter_with_gain(filter, gain, x).to(x.device(), x.scalar_type());
+  detail::upfirdn_size(x, f, {up, down, pad, flip});
   if (!flip) f = f.flip(f.dim() == 1 ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 1});
   const auto padded = torch::constant_pad_nd(insert_zeros(x, up), {pad.x0, pad.x1, pad.y0, pad.y1});
   torch::Tensor y;
@@ -36,7 +35,7 @@ torch::Tensor upfirdn2d_plain(const torch::Tensor& x, const torch::Tensor& filte
     y = depthwise(depthwise(padded, f.unsqueeze(0), {1, down.x}), f.unsqueeze(1), {down.y, 1});
   else
     y = depthwise(padded, f, {down.y, down.x});
-  return (gain == 1 ? y : y * gain).contiguous(x.suggest_memory_format());
+  return y.contiguous(x.suggest_memory_format());
 }
 
 }  // namespace stylescope

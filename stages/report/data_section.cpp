@@ -1,9 +1,9 @@
-#include <array>
-#include <set>
-
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
 #include "stages/report/sections.hpp"
+
+#include <array>
+#include <set>
 
 namespace stylescope {
 namespace {
@@ -16,8 +16,8 @@ struct SplitCounts {
 
 std::string row(const std::string& name, const SplitCounts& counts) {
   std::string out = "<tr><th scope=\"row\">" + html::escape(name) + "</th><td class=\"n\">" +
-                    html::thousands(static_cast<int64_t>(counts.subjects.size())) + "</td><td class=\"n\">" +
-                    html::thousands(counts.images) + "</td>";
+                    html::thousands(static_cast<int64_t>(counts.subjects.size())) +
+                    "</td><td class=\"n\">" + html::thousands(counts.images) + "</td>";
   for (const auto n : counts.by_label) out += "<td class=\"n\">" + html::thousands(n) + "</td>";
   return out + "</tr>\n";
 }
@@ -39,15 +39,20 @@ std::string data_section(const ReportInputs& inputs) {
       counts->subjects.insert(record.subject);
     }
   }
-  std::string table = "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Split</th><th scope=\"col\" class=\"n\">Subjects"
-                      "</th><th scope=\"col\" class=\"n\">Images</th>";
-  for (const auto& name : images.label_names()) table += "<th scope=\"col\" class=\"n\">" + html::escape(name) + "</th>";
-  table += "</tr></thead><tbody>\n" + row("Training", splits[0]) + row("Validation", splits[1]) + row("Test", splits[2]) +
-           row("All", total) + "</tbody></table></div>\n";
+  std::string table =
+      "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Split</th><th scope=\"col\" "
+      "class=\"n\">Subjects"
+      "</th><th scope=\"col\" class=\"n\">Images</th>";
+  for (const auto& name : images.label_names())
+    table += "<th scope=\"col\" class=\"n\">" + html::escape(name) + "</th>";
+  table += "</tr></thead><tbody>\n" + row("Training", splits[0]) + row("Validation", splits[1]) +
+           row("Test", splits[2]) + row("All", total) + "</tbody></table></div>\n";
   const auto size = std::to_string(images.width()) + " × " + std::to_string(images.height());
   return html::section("data", "Data set",
-                       "<p>Images of " + size + " pixels, " + (images.channels() == 1 ? "grey" : "colour") +
-                           ". A subject's images are all in one split; the test split was used for this report alone.</p>\n" +
+                       "<p>Images of " + size + " pixels, " +
+                           (images.channels() == 1 ? "grey" : "colour") +
+                           ". A subject's images are all in one split; the test split was used for "
+                           "this report alone.</p>\n" +
                            table);
 }
 

@@ -1,9 +1,9 @@
-#include <algorithm>
-
 #include "io/atomic_file.hpp"
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
 #include "stages/report/sections.hpp"
+
+#include <algorithm>
 
 namespace fs = std::filesystem;
 
@@ -23,10 +23,13 @@ std::vector<StageRecord> read_records(const fs::path& run_dir) {
   for (const auto& entry : fs::directory_iterator(run_dir)) {
     const auto file = entry.path() / "stage.json";
     if (entry.path().extension() == ".partial" || !fs::exists(file)) continue;
-    records.push_back({entry.path().filename().string(), json::parse(read_text(file), nullptr, false)});
+    records.push_back(
+        {entry.path().filename().string(), json::parse(read_text(file), nullptr, false)});
   }
   std::sort(records.begin(), records.end(), [](const StageRecord& a, const StageRecord& b) {
-    const auto finished = [](const StageRecord& r) { return r.content.is_object() ? r.content.value("finished", "") : ""; };
+    const auto finished = [](const StageRecord& r) {
+      return r.content.is_object() ? r.content.value("finished", "") : "";
+    };
     return std::pair(finished(a), a.name) < std::pair(finished(b), b.name);
   });
   return records;
@@ -41,13 +44,15 @@ std::string text_of(const json& content, const char* pointer) {
   if (value.is_number_float()) return html::fixed(value.get<double>(), 1);
   if (!value.is_array()) return value.dump();
   std::string list;
-  for (const auto& part : value) list += (list.empty() ? "" : ", ") + (part.is_string() ? part.get<std::string>() : part.dump());
+  for (const auto& part : value)
+    list += (list.empty() ? "" : ", ") + (part.is_string() ? part.get<std::string>() : part.dump());
   return list;
 }
 
 std::string row(const StageRecord& record) {
   std::string out = "<tr><th scope=\"row\">" + html::escape(record.name) + "</th>";
-  for (const char* what : {"/finished", "/wall_seconds", "/world_size", "/device", "/hosts", "/program/version"})
+  for (const char* what :
+       {"/finished", "/wall_seconds", "/world_size", "/device", "/hosts", "/program/version"})
     out += "<td>" + html::escape(text_of(record.content, what)) + "</td>";
   return out + "</tr>\n";
 }
@@ -58,19 +63,26 @@ std::string manifest_section(const ReportInputs& inputs) {
   const auto records = read_records(inputs.run_dir);
   if (records.empty())
     return html::section("manifest", "How this was made",
-                         html::absent("No stage.json was found in the run directory, so there is no record of how it was made."));
-  std::string table = "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Stage</th><th scope=\"col\">Finished</th><th "
-                      "scope=\"col\">Seconds</th><th scope=\"col\">Ranks</th><th scope=\"col\">Device</th><th scope=\"col\">Hosts"
-                      "</th><th scope=\"col\">stylescope</th></tr></thead><tbody>\n";
+                         html::absent("No stage.json was found in the run directory, so there is "
+                                      "no record of how it was made."));
+  std::string table =
+      "<div class=\"wide\"><table><thead><tr><th scope=\"col\">Stage</th><th "
+      "scope=\"col\">Finished</th><th "
+      "scope=\"col\">Seconds</th><th scope=\"col\">Ranks</th><th scope=\"col\">Device</th><th "
+      "scope=\"col\">Hosts"
+      "</th><th scope=\"col\">stylescope</th></tr></thead><tbody>\n";
   std::string details;
   for (const auto& record : records) {
     table += row(record);
     details += "<details><summary>" + html::escape(record.name) + "/stage.json</summary><pre>" +
-               html::escape(record.content.is_discarded() ? "(damaged: no JSON)" : record.content.dump(2)) + "</pre></details>\n";
+               html::escape(record.content.is_discarded() ? "(damaged: no JSON)"
+                                                          : record.content.dump(2)) +
+               "</pre></details>\n";
   }
   return html::section("manifest", "How this was made",
-                       "<p>Every stage's record: configuration, seed, versions, hashes of its inputs and outputs.</p>\n" + table +
-                           "</tbody></table></div>\n" + details);
+                       "<p>Every stage's record: configuration, seed, versions, hashes of its "
+                       "inputs and outputs.</p>\n" +
+                           table + "</tbody></table></div>\n" + details);
 }
 
 }  // namespace stylescope

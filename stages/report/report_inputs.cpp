@@ -1,19 +1,20 @@
 #include "stages/report/report_inputs.hpp"
 
-#include <limits>
-
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "stages/artifacts.hpp"
 #include "stages/latent/direction_file.hpp"
 #include "stages/networks/classifier.hpp"
 
+#include <limits>
+
 namespace stylescope {
 namespace {
 
 nlohmann::json read_evaluation(const std::filesystem::path& file) {
   const auto evaluation = nlohmann::json::parse(read_text(file), nullptr, false);
-  validate(evaluation.is_object(), file.string(), ": is no JSON object (cut off or edited); run the evaluate stage again");
+  validate(evaluation.is_object(), file.string(),
+           ": is no JSON object (cut off or edited); run the evaluate stage again");
   return evaluation;
 }
 
@@ -33,9 +34,12 @@ bool ReportInputs::has(const std::string& path) const {
 
 ReportInputs read_report_inputs(const RunContext& context) {
   const auto& run = context.run_dir;
-  const auto classifier = load_classifier((run / artifacts::classifier).string(), torch::kCPU, torch::kFloat32);
+  const auto classifier =
+      load_classifier((run / artifacts::classifier).string(), torch::kCPU, torch::kFloat32);
   const auto direction = load_direction(run / artifacts::direction);
-  return {run, ImageSet(run / artifacts::images), read_explanations(run / artifacts::explanations),
+  return {run,
+          ImageSet(run / artifacts::images),
+          read_explanations(run / artifacts::explanations),
           read_evaluation(run / artifacts::evaluation),
           {classifier.class_names, classifier.positive, direction.lambda_of_sd(1)}};
 }

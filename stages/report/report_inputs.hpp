@@ -1,14 +1,14 @@
 #pragma once
 
-#include <filesystem>
-#include <string>
-
-#include <nlohmann/json.hpp>
-
 #include "io/explanation_set.hpp"
 #include "io/image_set.hpp"
 #include "stages/html/explanation_cards.hpp"
 #include "stages/run_context.hpp"
+
+#include <filesystem>
+#include <string>
+
+#include <nlohmann/json.hpp>
 
 namespace stylescope {
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <string>
-
 #include "stages/report/report_inputs.hpp"
+
+#include <string>
 
 // The parts of the report, as HTML.
 namespace stylescope {

@@ -1,8 +1,8 @@
-#include <cmath>
-
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
 #include "stages/report/sections.hpp"
+
+#include <cmath>
 
 namespace stylescope {
 namespace {
@@ -32,59 +32,85 @@ std::string how_much(double kappa) {
 
 std::string question(const std::string& positive) {
   return "<p>A classifier looks at an image and gives the probability of <b>" + positive +
-         "</b>. A heat map shows <em>where</em> it looks. This report shows <em>what would have to change</em> in an image "
-         "for the classifier to say something else: a generator, trained on the same kind of images, redraws the image with "
+         "</b>. A heat map shows <em>where</em> it looks. This report shows <em>what would have to "
+         "change</em> in an image "
+         "for the classifier to say something else: a generator, trained on the same kind of "
+         "images, redraws the image with "
          "more or less of what the classifier responds to.</p>\n";
 }
 
 std::string findings(const ReportInputs& in, const std::string& positive) {
   std::string out = "<h3>What was found</h3>\n<ul class=\"findings\">\n";
   const double auc = in.figure("/f_true_label/auc/value");
-  out += item("On " + html::thousands(static_cast<int64_t>(in.figure("/images"))) + " test images of " +
-              html::thousands(static_cast<int64_t>(in.figure("/subjects"))) +
-              " subjects, none of which any training has seen, the classifier tells " + positive + " from the rest <b>" +
-              how_well(auc) + "</b>: AUC " + interval_text(in, "/f_true_label/auc", 2) +
+  out += item("On " + html::thousands(static_cast<int64_t>(in.figure("/images"))) +
+              " test images of " + html::thousands(static_cast<int64_t>(in.figure("/subjects"))) +
+              " subjects, none of which any training has seen, the classifier tells " + positive +
+              " from the rest <b>" + how_well(auc) + "</b>: AUC " +
+              interval_text(in, "/f_true_label/auc", 2) +
               ". (1 is perfect, 0.5 is guessing; in brackets the 95 % interval.)");
-  out += item("Moving an image along the direction that was found, from the lowest to the highest step, ended with a higher "
-              "probability of " + positive + " for <b>" + percent(in.figure("/strips/ends_higher")) + "</b> of the " +
-              fixed(in.figure("/strips/images"), 0) + " images shown below, and raised it at every step for " +
-              percent(in.figure("/strips/rising")) + " of them.");
-  if (in.has("/strips/crossing_up"))
-    out += item("Of the images whose reconstruction the classifier called negative, " + percent(in.figure("/strips/crossing_up")) +
-                " turned positive within the slider's range" +
-                (in.has("/strips/crossing_down")
-                     ? "; of those it called positive, " + percent(in.figure("/strips/crossing_down")) + " turned negative."
-                     : "."));
+  out += item(
+      "Moving an image along the direction that was found, from the lowest to the highest step, "
+      "ended with a higher "
+      "probability of " +
+      positive + " for <b>" + percent(in.figure("/strips/ends_higher")) + "</b> of the " +
+      fixed(in.figure("/strips/images"), 0) +
+      " images shown below, and raised it at every step for " +
+      percent(in.figure("/strips/rising")) + " of them.");
+  const auto crossing = [&](const char* path, const char* from, const char* to) {
+    if (!in.has(path)) return;
+    out += item("Of the images whose reconstruction the classifier called " + std::string(from) +
+                ", " + percent(in.figure(path)) + " turned " + to + " within the slider's range.");
+  };
+  crossing("/strips/crossing_up", "negative", "positive");
+  crossing("/strips/crossing_down", "positive", "negative");
   if (in.has("/phantom/ratio"))
-    out += item("These images are drawn, so the true cause is known: the width of the joint space. Along the direction it "
-                "changes <b>" + interval_text(in, "/phantom/ratio", 1) +
-                " times</b> as much as the marker, which has nothing to do with the label.");
+    out += item(
+        "These images are drawn, so the true cause is known: the width of the joint space. Along "
+        "the direction it "
+        "changes <b>" +
+        interval_text(in, "/phantom/ratio", 1) +
+        " times</b> as much as the marker, which has nothing to do with the label.");
   return out + "</ul>\n";
 }
 
 std::string limits(const ReportInputs& in) {
   std::string out = "<div class=\"limits\"><h3>How far to trust it</h3>\n<ul class=\"findings\">\n";
   const double same = in.figure("/reconstruction/same_answer");
+  const double follows = in.figure("/reconstruction/pearson_logits");
   std::string reconstruction =
       "The generated images start from a reconstruction, which differs from the original by " +
       fixed(in.figure("/reconstruction/mean_absolute_error"), 1) +
-      " of 255 grey levels on average; the classifier gives it the same answer as the original for " + percent(same) +
-      " of the test images. ";
-  reconstruction += same >= 0.9   ? "What a moved image shows can mostly be read as a change of this image."
-                    : same >= 0.75 ? "Compare original and reconstruction before reading anything into a moved image."
-                                   : "<b>That is low:</b> read the moved images as what the classifier responds to in "
-                                     "general, not as this patient's findings.";
+      " of 255 grey levels on average. The classifier gives it the same answer as the original "
+      "for " +
+      percent(same) + " of the test images, and its scores for the two correlate at " +
+      fixed(follows, 2) + ". ";
+  reconstruction +=
+      same >= 0.9 && follows >= 0.8
+          ? "What a moved image shows can mostly be read as a change of this very image."
+      : same >= 0.75 && follows >= 0.5
+          ? "Compare original and reconstruction before reading anything into a moved image."
+          : "<b>That is low:</b> read the moved images as what the classifier responds to in "
+            "general, not as "
+            "this subject's findings.";
   out += item(reconstruction);
   const double kappa = in.figure("/agreement/kappa");
-  out += item("The direction comes from a simple stand-in (a surrogate, f̃) for the classifier. On real test images the two "
-              "give the same answer for " + percent(in.figure("/agreement/same_answer")) + "; beyond chance, the agreement is " +
-              how_much(kappa) + " (κ = " + fixed(kappa, 2) + "). Against the true label the surrogate reaches an AUC of " +
+  std::string surrogate =
+      "The direction comes from a simple stand-in (a surrogate, f̃) for the classifier. On real "
+      "test images the two give the "
+      "same answer for " +
+      percent(in.figure("/agreement/same_answer"));
+  surrogate += std::isfinite(kappa) ? "; beyond chance, the agreement is " + how_much(kappa) +
+                                          " (κ = " + fixed(kappa, 2) + ")"
+                                    : ", but both call every image the same, so that says nothing";
+  out += item(surrogate + ". Against the true label the surrogate reaches an AUC of " +
               interval_text(in, "/surrogate_true_label/auc", 2) + ".");
   if (in.figure("/subjects") < 50)
     out += item("There are only " + fixed(in.figure("/subjects"), 0) +
                 " test subjects: the intervals are wide, and chance may still decide.");
-  out += item("All of this describes the classifier, not the disease: if the classifier has learned a shortcut, the images "
-              "show the shortcut. That is what they are for.");
+  out += item(
+      "All of this describes the classifier, not the disease: if the classifier has learned a "
+      "shortcut, the images "
+      "show the shortcut. That is what they are for.");
   return out + "</ul></div>\n";
 }
 
@@ -100,7 +126,8 @@ std::string interval_text(const ReportInputs& inputs, const std::string& path, i
 
 std::string summary_section(const ReportInputs& inputs) {
   const auto positive = escape(html::positive_name(inputs.legend));
-  return html::section("summary", "In short", question(positive) + findings(inputs, positive) + limits(inputs));
+  return html::section("summary", "In short",
+                       question(positive) + findings(inputs, positive) + limits(inputs));
 }
 
 }  // namespace stylescope

@@ -1,5 +1,3 @@
-#include <map>
-
 #include "io/atomic_file.hpp"
 #include "io/metrics_log.hpp"
 #include "stages/artifacts.hpp"
@@ -7,6 +5,8 @@
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
 #include "stages/report/sections.hpp"
+
+#include <map>
 
 namespace fs = std::filesystem;
 
@@ -16,7 +16,9 @@ namespace {
 // One chart for each figure in a stage's metrics.jsonl, in the order in which they first come up.
 std::string curves(const fs::path& run_dir, const std::string& stage, const std::string& title) {
   const auto file = run_dir / stage / artifacts::metrics_log;
-  if (!fs::exists(file)) return html::absent(title + ": there is no " + std::string(artifacts::metrics_log) + " to draw.");
+  if (!fs::exists(file))
+    return html::absent(title + ": there is no " + std::string(artifacts::metrics_log) +
+                        " to draw.");
   std::vector<html::Series> figures;
   std::map<std::string, size_t> known;
   for (const auto& line : read_metrics(file)) {
@@ -29,20 +31,24 @@ std::string curves(const fs::path& run_dir, const std::string& stage, const std:
       figures[at->second].y.push_back(value.get<double>());
     }
   }
-  std::string out = "<details open><summary>" + html::escape(title) + "</summary>\n<div class=\"charts\">\n";
+  std::string out =
+      "<details open><summary>" + html::escape(title) + "</summary>\n<div class=\"charts\">\n";
   for (const auto& figure : figures) {
     html::ChartOptions options;
     options.label = title + ": " + figure.name + " by training step";
     options.x_title = "step";
     options.width = 340, options.height = 190;
-    out += "<div><h4>" + html::escape(figure.name) + "</h4>" + html::line_chart({figure}, options) + "</div>\n";
+    out += "<div><h4>" + html::escape(figure.name) + "</h4>" + html::line_chart({figure}, options) +
+           "</div>\n";
   }
   return out + "</div></details>\n";
 }
 
 std::string grid(const fs::path& file, const std::string& caption) {
-  if (!fs::exists(file)) return html::absent(caption + ": there is no " + file.filename().string() + ".");
-  return html::figure(html::png_uri(read_text(file)), caption, html::escape(caption), "picture pixels");
+  if (!fs::exists(file))
+    return html::absent(caption + ": there is no " + file.filename().string() + ".");
+  return html::figure(html::png_uri(read_text(file)), caption, html::escape(caption),
+                      "picture pixels");
 }
 
 }  // namespace
@@ -50,12 +56,14 @@ std::string grid(const fs::path& file, const std::string& caption) {
 std::string training_section(const ReportInputs& inputs) {
   const auto& run = inputs.run_dir;
   const std::string grids =
-      "<h3>Can the generator draw such images?</h3>\n<p>If the generated images do not look like the real ones, nothing "
+      "<h3>Can the generator draw such images?</h3>\n<p>If the generated images do not look like "
+      "the real ones, nothing "
       "else in this report can be trusted.</p>\n<div class=\"pair\">" +
       grid(run / artifacts::real_grid, "Real training images") +
       grid(run / artifacts::sample_grid, "Images that the generator makes up") + "</div>\n";
   return html::section("training", "Training",
-                       grids + curves(run, "classifier", "Classifier f") + curves(run, "gan", "Generator (StyleGAN2)") +
+                       grids + curves(run, "classifier", "Classifier f") +
+                           curves(run, "gan", "Generator (StyleGAN2)") +
                            curves(run, "encoder", "Encoder E"));
 }
 

@@ -1,9 +1,9 @@
 #include "stages/supervised/image_statistics.hpp"
 
+#include "distributed/work_partition.hpp"
+
 #include <algorithm>
 #include <cmath>
-
-#include "distributed/work_partition.hpp"
 
 namespace stylescope {
 namespace {
@@ -22,9 +22,13 @@ std::vector<double> to_vector(const torch::Tensor& values) {
 
 }  // namespace
 
-torch::Tensor ImageStatistics::mean_image() const { return sum.to(torch::kFloat64).div(static_cast<double>(images)); }
+torch::Tensor ImageStatistics::mean_image() const {
+  return sum.to(torch::kFloat64).div(static_cast<double>(images));
+}
 
-std::vector<double> ImageStatistics::mean() const { return to_vector(channel_mean(sum, images).div(255)); }
+std::vector<double> ImageStatistics::mean() const {
+  return to_vector(channel_mean(sum, images).div(255));
+}
 
 std::vector<double> ImageStatistics::stddev() const {
   const auto variance = channel_mean(square_sum, images) - channel_mean(sum, images).square();
@@ -42,7 +46,9 @@ ImageStatistics image_statistics(const ImageSet& images, Split split, Communicat
   result.square_sum = torch::zeros_like(result.sum);
   for (int64_t begin = mine.begin; begin < mine.end; begin += kImagesAtOnce) {
     const auto count = std::min(kImagesAtOnce, mine.end - begin);
-    const auto pixels = images.read(all.slice(static_cast<size_t>(begin), static_cast<size_t>(count))).to(torch::kInt64);
+    const auto pixels =
+        images.read(all.slice(static_cast<size_t>(begin), static_cast<size_t>(count)))
+            .to(torch::kInt64);
     result.sum.add_(pixels.sum(0));
     result.square_sum.add_(pixels.square().sum(0));
   }

@@ -1,15 +1,16 @@
 #pragma once
 
-#include <torch/torch.h>
-
-#include <vector>
-
 #include "distributed/communicator.hpp"
 #include "io/image_set.hpp"
 
+#include <vector>
+
+#include <torch/torch.h>
+
 namespace stylescope {
 
-// Sums over the images of a split, in integers: the same on every rank, to the last bit, however many there are.
+// Sums over the images of a split, in integers: the same on every rank, to the last bit, however
+// many there are.
 struct ImageStatistics {
   int64_t images = 0;
   torch::Tensor sum, square_sum;  // (C, H, W) int64, CPU: of the bytes and of their squares

@@ -1,13 +1,14 @@
 #include "stages/supervised/resnet_trainer.hpp"
 
-#include <cmath>
-
 #include "io/base/error.hpp"
+
+#include <cmath>
 
 namespace stylescope {
 
-ResNetTrainer::ResNetTrainer(ResNet network, Communicator& world, int64_t batch, int64_t group,
-                             const std::function<std::unique_ptr<Optimizer>(const FlatParameters&)>& make_optimizer)
+ResNetTrainer::ResNetTrainer(
+    ResNet network, Communicator& world, int64_t batch, int64_t group,
+    const std::function<std::unique_ptr<Optimizer>(const FlatParameters&)>& make_optimizer)
     : network_(std::move(network)),
       world_(world),
       batch_(batch),
@@ -21,7 +22,8 @@ ResNetTrainer::ResNetTrainer(ResNet network, Communicator& world, int64_t batch,
 
 // Returns (sum of losses, of weights, of right answers) of the local groups.
 torch::Tensor ResNetTrainer::accumulate_gradients(
-    const torch::Tensor& inputs, const std::function<GroupLoss(const torch::Tensor&, IndexRange)>& loss) {
+    const torch::Tensor& inputs,
+    const std::function<GroupLoss(const torch::Tensor&, IndexRange)>& loss) {
   const auto options = torch::dtype(torch::kFloat64).device(parameters_.values().device());
   auto sums = torch::zeros({3}, options);
   for (int64_t begin = 0; begin < local_.size(); begin += group_) {
@@ -35,8 +37,9 @@ torch::Tensor ResNetTrainer::accumulate_gradients(
   return sums;
 }
 
-StepFigures ResNetTrainer::step(const torch::Tensor& inputs, double learning_rate,
-                                const std::function<GroupLoss(const torch::Tensor&, IndexRange)>& loss) {
+StepFigures ResNetTrainer::step(
+    const torch::Tensor& inputs, double learning_rate,
+    const std::function<GroupLoss(const torch::Tensor&, IndexRange)>& loss) {
   network_->train();
   parameters_.zero_gradients();
   const auto sums = accumulate_gradients(inputs, loss);
@@ -48,14 +51,16 @@ StepFigures ResNetTrainer::step(const torch::Tensor& inputs, double learning_rat
   figures.accuracy = total[2].item<double>() / static_cast<double>(batch_);
   // The same sum on every rank: all leave, or none.
   validate(std::isfinite(figures.loss),
-           "the training loss is no finite number any more (training diverged); lower the learning rate");
+           "the training loss is no finite number any more (training diverged); lower the learning "
+           "rate");
 
   auto gradients = parameters_.gradients();
   world_.all_reduce(gradients);
   gradients.div_(total[1].item<double>());
   figures.non_finite = sanitize_gradients(gradients);
   optimizer_->step(parameters_, learning_rate);
-  update_running_statistics(network_, local_.size() / group_, [this](torch::Tensor& flat) { world_.all_reduce(flat); });
+  update_running_statistics(network_, local_.size() / group_,
+                            [this](torch::Tensor& flat) { world_.all_reduce(flat); });
   return figures;
 }
 
@@ -65,8 +70,10 @@ void ResNetTrainer::register_with(TrainingLoop& loop) {
   loop.add_buffers("network", *network_);
 }
 
-KeptWeights::KeptWeights(ResNetTrainer& trainer) : trainer_(trainer), parameters_(trainer.parameters().values().clone()) {
-  for (const auto& buffer : trainer.network()->named_buffers()) buffers_.emplace_back(buffer.key(), buffer.value().clone());
+KeptWeights::KeptWeights(ResNetTrainer& trainer)
+    : trainer_(trainer), parameters_(trainer.parameters().values().clone()) {
+  for (const auto& buffer : trainer.network()->named_buffers())
+    buffers_.emplace_back(buffer.key(), buffer.value().clone());
 }
 
 void KeptWeights::register_with(TrainingLoop& loop) {

@@ -1,9 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
-#include <string>
-
 #include "io/base/fields.hpp"
 #include "stages/networks/resnet.hpp"
 #include "stages/training/augment.hpp"
@@ -11,10 +7,14 @@
 #include "stages/training/schedule.hpp"
 #include "stages/training/training_loop.hpp"
 
+#include <cstdint>
+#include <memory>
+#include <string>
+
 namespace stylescope {
 
-// What the configurations of the stages that train a ResNet (classifier, encoder) have in common. Batch sizes are of all
-// ranks together.
+// What the configurations of the stages that train a ResNet (classifier, encoder) have in common.
+// Batch sizes are of all ranks together.
 struct SupervisedConfig {
   int64_t depth = 50;
   std::string stem = "imagenet";

@@ -1,14 +1,14 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include "distributed/random.hpp"
 #include "io/base/fields.hpp"
 
+#include <torch/torch.h>
+
 namespace stylescope {
 
-// Random changes of training images that leave their meaning alone. All off by default: which ones the anatomy allows
-// (left and right knees, the orientation of a slide) is for the user to say.
+// Random changes of training images that leave their meaning alone. All off by default: which ones
+// the anatomy allows (left and right knees, the orientation of a slide) is for the user to say.
 struct AugmentConfig {
   bool flip_horizontal = false;
   bool flip_vertical = false;
@@ -20,10 +20,11 @@ struct AugmentConfig {
   bool any() const;
 };
 
-// uint8 (N, C, H, W) -> the same images changed, values still in 0..255 (not rounded), in the dtype and on the device of
-// `options`. Image i is changed by the draw for (key, samples[i]): who asks for it, and beside which others, does not
-// matter.
-torch::Tensor augment(const torch::Tensor& images, const AugmentConfig& config, const RandomKey& key,
-                      at::ArrayRef<int64_t> samples, const torch::TensorOptions& options);
+// uint8 (N, C, H, W) -> the same images changed, values still in 0..255 (not rounded), in the dtype
+// and on the device of `options`. Image i is changed by the draw for (key, samples[i]): who asks
+// for it, and beside which others, does not matter.
+torch::Tensor augment(const torch::Tensor& images, const AugmentConfig& config,
+                      const RandomKey& key, at::ArrayRef<int64_t> samples,
+                      const torch::TensorOptions& options);
 
 }  // namespace stylescope

@@ -1,17 +1,18 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include <torch/torch.h>
+
 namespace stylescope {
 
-// Which image the n-th training sample shows, n counted over all steps and ranks: an endless sequence of epochs, each a
-// keyed permutation of 0..size-1. A pure function of (seed, purpose, n), so nothing of it has to be saved to resume. The
-// two most recent permutations are kept: a batch may lie across the end of an epoch.
+// Which image the n-th training sample shows, n counted over all steps and ranks: an endless
+// sequence of epochs, each a keyed permutation of 0..size-1. A pure function of (seed, purpose, n),
+// so nothing of it has to be saved to resume. The two most recent permutations are kept: a batch
+// may lie across the end of an epoch.
 class EpochSampler {
  public:
   // `purpose`: "stage.what", a name used nowhere else; size > 0.

@@ -1,10 +1,10 @@
 #include "stages/training/schedule.hpp"
 
+#include "io/base/error.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "io/base/error.hpp"
 
 namespace stylescope {
 namespace {

@@ -1,12 +1,5 @@
 #pragma once
 
-#include <torch/torch.h>
-
-#include <filesystem>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "distributed/communicator.hpp"
 #include "distributed/random.hpp"
 #include "distributed/stop_signal.hpp"
@@ -22,15 +15,23 @@
 #include "stages/run_context.hpp"
 #include "tests/support/temp_dir.hpp"
 
-// A run directory as the earlier stages would leave it, made in a second: phantom knees of 16x16, a random generator
-// (w of 16), a random classifier and encoder (ResNet18 of width 4), pairs, and a direction fitted to f. The classifier's head
-// is scaled so that its scores on generated images spread over both sides of one half: along the direction f really changes.
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
+
+// A run directory as the earlier stages would leave it, made in a second: phantom knees of 16x16, a
+// random generator (w of 16), a random classifier and encoder (ResNet18 of width 4), pairs, and a
+// direction fitted to f. The classifier's head is scaled so that its scores on generated images
+// spread over both sides of one half: along the direction f really changes.
 namespace stylescope::testing_support {
 
 struct TinyRunOptions {
-  int64_t subjects = 24;        // two images each; a third of them in each split
+  int64_t subjects = 24;  // two images each; a third of them in each split
   int64_t pairs = 96;
-  bool conditional = false;     // the generator
+  bool conditional = false;  // the generator
   std::vector<std::string> label_names = {"wide", "narrow"};
 };
 
@@ -51,7 +52,8 @@ class TinyRun {
   const std::filesystem::path& path() const { return path_; }
 
   // For a stage that writes to the folder `out` of this directory (made here).
-  RunContext context(Communicator& ranks, const std::string& out, torch::Dtype dtype = torch::kFloat64) {
+  RunContext context(Communicator& ranks, const std::string& out,
+                     torch::Dtype dtype = torch::kFloat64) {
     if (ranks.is_root()) std::filesystem::create_directories(path_ / out);
     ranks.barrier();
     return {ranks, torch::kCPU, dtype, 5, path_, path_ / out, stop_};
@@ -72,7 +74,8 @@ class TinyRun {
   }
 
   static void make_images(const std::filesystem::path& root, const TinyRunOptions& options) {
-    ImageSetWriter writer(root / artifacts::images, 1, kSide, kSide, options.label_names, R"({"source":"phantom"})");
+    ImageSetWriter writer(root / artifacts::images, 1, kSide, kSide, options.label_names,
+                          R"({"source":"phantom"})");
     for (int64_t i = 0; i < 2 * options.subjects; ++i) {
       const auto factors = knee_factors(3, i / 2, i % 2);
       ImageRecord record;
@@ -87,7 +90,8 @@ class TinyRun {
     writer.close();
   }
 
-  static Generator make_generator(const std::filesystem::path& root, const TinyRunOptions& options) {
+  static Generator make_generator(const std::filesystem::path& root,
+                                  const TinyRunOptions& options) {
     GeneratorOptions g;
     g.z_dim = g.w_dim = kLatent;
     g.c_dim = options.conditional ? static_cast<int64_t>(options.label_names.size()) : 0;
@@ -102,15 +106,18 @@ class TinyRun {
     return load_generator((root / artifacts::generator).string(), torch::kCPU, torch::kFloat64);
   }
 
-  static torch::Tensor make_pairs(const std::filesystem::path& root, const TinyRunOptions& options, Generator& generator) {
+  static torch::Tensor make_pairs(const std::filesystem::path& root, const TinyRunOptions& options,
+                                  Generator& generator) {
     torch::NoGradGuard no_grad;
     std::vector<int64_t> samples;
     for (int64_t i = 0; i < options.pairs; ++i) samples.push_back(i);
     const auto z = keyed_normal({2, "test.z", 0}, samples, {kLatent}, torch::kFloat64);
-    const auto c = torch::one_hot(torch::arange(options.pairs) % static_cast<int64_t>(options.label_names.size()))
+    const auto c = torch::one_hot(torch::arange(options.pairs) %
+                                  static_cast<int64_t>(options.label_names.size()))
                        .to(torch::kFloat64);
     const auto w = generator->map(z, options.conditional ? c : torch::Tensor());
-    PairShardWriter shard(root / "synthesize" / "pairs-0-of-1.h5", options.pairs, kLatent, torch::kFloat64, 1, kSide, kSide);
+    PairShardWriter shard(root / "synthesize" / "pairs-0-of-1.h5", options.pairs, kLatent,
+                          torch::kFloat64, 1, kSide, kSide);
     shard.append(w, pictures_of(generator, w), torch::tensor(samples));
     write_pair_index(root / artifacts::pairs, {shard.close()});
     return w;
@@ -138,8 +145,8 @@ class TinyRun {
     save_encoder((root / artifacts::encoder).string(), encoder);
   }
 
-  static void make_classifier(const std::filesystem::path& root, const TinyRunOptions& options, Generator& generator,
-                              const torch::Tensor& w) {
+  static void make_classifier(const std::filesystem::path& root, const TinyRunOptions& options,
+                              Generator& generator, const torch::Tensor& w) {
     torch::NoGradGuard no_grad;
     Classifier f;
     f.network = make_resnet(static_cast<int64_t>(options.label_names.size()), 13);
@@ -159,7 +166,8 @@ class TinyRun {
     make_direction(root, f.scores(pictures), w);
   }
 
-  static void make_direction(const std::filesystem::path& root, const torch::Tensor& scores, const torch::Tensor& w) {
+  static void make_direction(const std::filesystem::path& root, const torch::Tensor& scores,
+                             const torch::Tensor& w) {
     const auto fitted = fit_logistic_regression(w, scores.ge(0.5).to(torch::kLong), 1);
     Direction direction;
     direction.alpha = fitted.coefficients;

@@ -1,8 +1,6 @@
-// The classifier stage from images.h5 to classifier.safetensors: the number of ranks does not change the result, a stopped
-// run goes on to the same bits, and it learns.
+// The classifier stage from images.h5 to classifier.safetensors: the number of ranks does not
+// change the result, a stopped run goes on to the same bits, and it learns.
 #include "stages/classifier/classifier_stage.hpp"
-
-#include <gtest/gtest.h>
 
 #include "distributed/random.hpp"
 #include "io/image_set.hpp"
@@ -11,6 +9,8 @@
 #include "stages/networks/classifier.hpp"
 #include "tests/stages/supervised/shared_run.hpp"
 #include "tests/support/world.hpp"
+
+#include <gtest/gtest.h>
 
 namespace fs = std::filesystem;
 
@@ -41,7 +41,8 @@ struct Images {
       record.label = label(i, record.split);
       record.subject = "s" + std::to_string(i);
       record.path = record.subject + ".png";
-      writer.append(picture(record.split == Split::test ? i + test_pictures_from : i, record.label), record);
+      writer.append(picture(record.split == Split::test ? i + test_pictures_from : i, record.label),
+                    record);
     }
     writer.close();
   }
@@ -62,7 +63,8 @@ ClassifierConfig tiny(int64_t steps) {
   return config;
 }
 
-nlohmann::json run(const ClassifierConfig& config, Communicator& ranks, const fs::path& run_dir, const std::string& out) {
+nlohmann::json run(const ClassifierConfig& config, Communicator& ranks, const fs::path& run_dir,
+                   const std::string& out) {
   StopSignal stop;
   return run_stage(run_classifier, config, ranks, run_dir, out, stop);
 }
@@ -90,6 +92,7 @@ TEST(ClassifierStage, NumberOfRanksDoesNotChangeTheResult) {
   config.positive = {2};
   config.augment = {true, false, 0.1, 0.1, 0.1};
   expect_same_on_one_rank(run_classifier, config, world(), shared.path(), "classifier.safetensors");
+  expect_same_first_loss_in_float32(run_classifier, config, world(), shared.path());
 }
 
 TEST(ClassifierStage, ResumesToTheSameBits) {
@@ -150,7 +153,8 @@ TEST(ClassifierStage, NeverSeesTheTestImages) {
   for (const auto& set : {images, others}) {
     SharedRun shared(world(), [&](const fs::path& dir) { set.write(dir); });
     run(tiny(3), world(), shared.path(), "out");
-    if (world().is_root()) hashes.push_back(sha256_of_file(shared.path() / "out" / "classifier.safetensors"));
+    if (world().is_root())
+      hashes.push_back(sha256_of_file(shared.path() / "out" / "classifier.safetensors"));
   }
   if (world().is_root()) {
     EXPECT_EQ(hashes[0], hashes[1]);
@@ -167,7 +171,8 @@ TEST(ClassifierStage, StartsFromGivenWeights) {
   if (world().is_root()) {
     const auto first = read_safetensors(config.init);
     const auto second = read_safetensors(shared.path() / "second" / "classifier.safetensors");
-    EXPECT_TRUE(torch::equal(first.at("layer3.0.conv1.weight"), second.at("layer3.0.conv1.weight")));
+    EXPECT_TRUE(
+        torch::equal(first.at("layer3.0.conv1.weight"), second.at("layer3.0.conv1.weight")));
     EXPECT_FALSE(torch::equal(first.at("fc.weight"), second.at("fc.weight")));
   }
   config.depth = 50;

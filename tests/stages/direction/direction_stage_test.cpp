@@ -1,12 +1,12 @@
 // The direction: f's labels on synthetic images, and the regression on w, on any number of ranks.
 #include "stages/direction/direction_stage.hpp"
 
-#include <gtest/gtest.h>
-
 #include "io/base/error.hpp"
 #include "stages/metrics/ranking.hpp"
 #include "tests/support/tiny_run.hpp"
 #include "tests/support/world.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -14,8 +14,8 @@ namespace {
 using testing_support::TinyRun;
 using testing_support::world;
 
-Direction made_by(TinyRun& run, Communicator& ranks, const DirectionConfig& config, const std::string& out,
-                  nlohmann::json* metrics = nullptr) {
+Direction made_by(TinyRun& run, Communicator& ranks, const DirectionConfig& config,
+                  const std::string& out, nlohmann::json* metrics = nullptr) {
   auto context = run.context(ranks, out);
   const auto result = run_direction(config, context);
   if (metrics) *metrics = result;
@@ -47,10 +47,12 @@ TEST(Direction, ScoresAreThoseOfFOnTheStoredPictures) {
   TinyRun run(world());
   const auto direction = made_by(run, world(), small_batches(), "made");
   if (!world().is_root()) return;
-  auto f = load_classifier((run.path() / artifacts::classifier).string(), torch::kCPU, torch::kFloat64);
+  auto f =
+      load_classifier((run.path() / artifacts::classifier).string(), torch::kCPU, torch::kFloat64);
   const PairSet pairs(run.path() / artifacts::pairs);
   for (const int64_t i : {0, 41, 95})
-    EXPECT_NEAR(direction.scores[i].item<double>(), f.scores(pairs.read_images({i}))[0].item<double>(), 1e-9);
+    EXPECT_NEAR(direction.scores[i].item<double>(),
+                f.scores(pairs.read_images({i}))[0].item<double>(), 1e-9);
 }
 
 TEST(Direction, TheFitIsTheRegressionOnTheFirstPart) {
@@ -62,7 +64,8 @@ TEST(Direction, TheFitIsTheRegressionOnTheFirstPart) {
   EXPECT_EQ(metrics.at("fitted_on"), fitted);
   const auto w = PairSet(run.path() / artifacts::pairs).w().to(torch::kFloat64);
   const auto labels = direction.scores.ge(0.5).to(torch::kLong);
-  const auto expected = fit_logistic_regression(w.slice(0, 0, fitted), labels.slice(0, 0, fitted), 1.0);
+  const auto expected =
+      fit_logistic_regression(w.slice(0, 0, fitted), labels.slice(0, 0, fitted), 1.0);
   EXPECT_LE((direction.alpha - expected.coefficients).abs().max().item<double>(), 1e-10);
   EXPECT_LE((direction.logits - expected.decision(w)).abs().max().item<double>(), 1e-10);
   EXPECT_EQ(direction.held_out.sum().item<int64_t>(), 19);
@@ -92,7 +95,8 @@ TEST(Direction, OneClassOnlyIsASentenceWithTheRangeOfTheScores) {
     FAIL() << "no Error was thrown";
   } catch (const Error& error) {
     const std::string text = error.what();
-    for (const char* part : {"pairs.h5", "77", "same label", "scores lie between", "direction.threshold", "train the gan longer"})
+    for (const char* part : {"pairs.h5", "77", "same label", "scores lie between",
+                             "direction.threshold", "train the gan longer"})
       EXPECT_NE(text.find(part), std::string::npos) << text << "\nlacks: " << part;
   }
 }

@@ -1,10 +1,7 @@
-// The encoder stage from pairs.h5 to encoder.safetensors: the number of ranks does not change the result, a stopped run goes
-// on to the same bits, it learns, and what it reports can be found again from its files.
+// The encoder stage from pairs.h5 to encoder.safetensors: the number of ranks does not change the
+// result, a stopped run goes on to the same bits, it learns, and what it reports can be found again
+// from its files.
 #include "stages/encoder/encoder_stage.hpp"
-
-#include <gtest/gtest.h>
-
-#include <numeric>
 
 #include "distributed/random.hpp"
 #include "io/image_set.hpp"
@@ -15,6 +12,10 @@
 #include "tests/stages/supervised/shared_run.hpp"
 #include "tests/support/world.hpp"
 
+#include <numeric>
+
+#include <gtest/gtest.h>
+
 namespace fs = std::filesystem;
 
 namespace stylescope {
@@ -24,12 +25,15 @@ using namespace testing_support;
 
 constexpr int64_t kW = 4;
 
-// Pictures from which w can be read: w_k lights up the k-th quarter; w has a mean and a deviation of its own per dimension.
+// Pictures from which w can be read: w_k lights up the k-th quarter; w has a mean and a deviation
+// of its own per dimension.
 torch::Tensor pictures_of_w(const torch::Tensor& w) {
   auto pixels = torch::full({w.size(0), 1, 16, 16}, 128, torch::kFloat64);
   for (int64_t k = 0; k < kW; ++k)
-    pixels.slice(2, 8 * (k / 2), 8 * (k / 2) + 8).slice(3, 8 * (k % 2), 8 * (k % 2) + 8).add_(
-        ((w.select(1, k) - static_cast<double>(k)) / static_cast<double>(k + 1) * 40).view({-1, 1, 1, 1}));
+    pixels.slice(2, 8 * (k / 2), 8 * (k / 2) + 8)
+        .slice(3, 8 * (k % 2), 8 * (k % 2) + 8)
+        .add_(((w.select(1, k) - static_cast<double>(k)) / static_cast<double>(k + 1) * 40)
+                  .view({-1, 1, 1, 1}));
   return pixels.clamp(0, 255).to(torch::kUInt8);
 }
 
@@ -37,7 +41,8 @@ torch::Tensor w_of(int64_t begin, int64_t end) {
   std::vector<int64_t> samples(static_cast<size_t>(end - begin));
   std::iota(samples.begin(), samples.end(), begin);
   const auto scale = torch::arange(1, kW + 1, torch::kFloat64);
-  return keyed_normal({3, "test.w", 0}, samples, {kW}, torch::kFloat64) * scale + torch::arange(kW, torch::kFloat64);
+  return keyed_normal({3, "test.w", 0}, samples, {kW}, torch::kFloat64) * scale +
+         torch::arange(kW, torch::kFloat64);
 }
 
 void write_pairs(const fs::path& dir, int64_t n) {
@@ -45,8 +50,8 @@ void write_pairs(const fs::path& dir, int64_t n) {
   std::vector<PairShard> shards;
   for (int64_t part = 0; part < 2; ++part) {
     const auto begin = n * part / 2, end = n * (part + 1) / 2;
-    PairShardWriter writer(dir / "synthesize" / ("pairs-" + std::to_string(part) + "-of-2.h5"), end - begin, kW, torch::kFloat64,
-                           1, 16, 16);
+    PairShardWriter writer(dir / "synthesize" / ("pairs-" + std::to_string(part) + "-of-2.h5"),
+                           end - begin, kW, torch::kFloat64, 1, 16, 16);
     const auto w = w_of(begin, end);
     writer.append(w, pictures_of_w(w), torch::arange(begin, end));
     shards.push_back(writer.close());
@@ -60,7 +65,13 @@ void write_run(const fs::path& dir, int64_t pairs, int64_t w_dim = kW) {
   ImageSetWriter images(dir / artifacts::images, 1, 16, 16, {"0", "1"}, "{}");
   const auto pixels = pictures_of_w(w_of(5000, 5030));
   for (int64_t i = 0; i < 30; ++i)
-    images.append(pixels[i], {i % 2, i < 10 ? Split::train : i < 23 ? Split::val : Split::test, "s" + std::to_string(i), "p", {}});
+    images.append(pixels[i], {i % 2,
+                              i < 10   ? Split::train
+                              : i < 23 ? Split::val
+                                       : Split::test,
+                              "s" + std::to_string(i),
+                              "p",
+                              {}});
   images.close();
   GeneratorOptions options;
   options.z_dim = 4;
@@ -98,6 +109,7 @@ nlohmann::json run(const EncoderConfig& config, const fs::path& run_dir, const s
 TEST(EncoderStage, NumberOfRanksDoesNotChangeTheResult) {
   SharedRun shared(world(), [](const fs::path& dir) { write_run(dir, 80); });
   expect_same_on_one_rank(run_encoder, tiny(20), world(), shared.path(), "encoder.safetensors");
+  expect_same_first_loss_in_float32(run_encoder, tiny(1), world(), shared.path());
 }
 
 TEST(EncoderStage, ResumesToTheSameBits) {
@@ -109,28 +121,38 @@ TEST(EncoderStage, ResumesToTheSameBits) {
 }
 
 // R2 and reconstruction, written down a second time from the definition.
-void expect_reported(const nlohmann::json& metrics, const fs::path& run_dir, const std::string& out, int64_t pairs) {
-  auto encoder = load_encoder((run_dir / out / "encoder.safetensors").string(), torch::kCPU, torch::kFloat64);
+void expect_reported(const nlohmann::json& metrics, const fs::path& run_dir, const std::string& out,
+                     int64_t pairs) {
+  auto encoder =
+      load_encoder((run_dir / out / "encoder.safetensors").string(), torch::kCPU, torch::kFloat64);
   const auto truth = w_of(pairs - pairs / 10, pairs);
   const auto found = encoder.encode(pictures_of_w(truth));
   const auto errors = (found - truth).square().sum(0), spread = truth.var(0, false) * truth.size(0);
   const auto each = 1 - errors / spread;
-  EXPECT_NEAR(metrics.at("r2").get<double>(), 1 - (errors.sum() / spread.sum()).item<double>(), 1e-9);
+  EXPECT_NEAR(metrics.at("r2").get<double>(), 1 - (errors.sum() / spread.sum()).item<double>(),
+              1e-9);
   EXPECT_NEAR(metrics.at("r2_dimension_mean").get<double>(), each.mean().item<double>(), 1e-9);
   const auto sorted = std::get<0>(each.sort());
-  EXPECT_NEAR(metrics.at("r2_dimension_median").get<double>(), (sorted[1] + sorted[2]).item<double>() / 2, 1e-9);
+  EXPECT_NEAR(metrics.at("r2_dimension_median").get<double>(),
+              (sorted[1] + sorted[2]).item<double>() / 2, 1e-9);
 
   const ImageSet images(run_dir / artifacts::images);
-  auto generator = load_generator((run_dir / artifacts::generator).string(), torch::kCPU, torch::kFloat64);
+  auto generator =
+      load_generator((run_dir / artifacts::generator).string(), torch::kCPU, torch::kFloat64);
   const auto x = images.read(images.indices(Split::val));
   torch::NoGradGuard no_grad;
   const auto again = to_uint8(generator->synthesize(generator->broadcast(encoder.encode(x))));
   const auto difference = again.to(torch::kFloat64) - x.to(torch::kFloat64);
-  EXPECT_NEAR(metrics.at("reconstruction_mae").get<double>(), difference.abs().mean().item<double>(), 1e-9);
-  EXPECT_NEAR(metrics.at("reconstruction_mse").get<double>(), difference.square().mean().item<double>(), 1e-6);
-  const auto from_mean = x.to(torch::kFloat64) - images.read(images.indices(Split::train)).to(torch::kFloat64).mean(0);
-  EXPECT_NEAR(metrics.at("mean_image_mae").get<double>(), from_mean.abs().mean().item<double>(), 1e-9);
-  EXPECT_NEAR(metrics.at("mean_image_mse").get<double>(), from_mean.square().mean().item<double>(), 1e-6);
+  EXPECT_NEAR(metrics.at("reconstruction_mae").get<double>(),
+              difference.abs().mean().item<double>(), 1e-9);
+  EXPECT_NEAR(metrics.at("reconstruction_mse").get<double>(),
+              difference.square().mean().item<double>(), 1e-6);
+  const auto from_mean =
+      x.to(torch::kFloat64) - images.read(images.indices(Split::train)).to(torch::kFloat64).mean(0);
+  EXPECT_NEAR(metrics.at("mean_image_mae").get<double>(), from_mean.abs().mean().item<double>(),
+              1e-9);
+  EXPECT_NEAR(metrics.at("mean_image_mse").get<double>(), from_mean.square().mean().item<double>(),
+              1e-6);
 }
 
 TEST(EncoderStage, LearnsAndReportsWhatItsFilesHold) {
@@ -147,8 +169,10 @@ TEST(EncoderStage, LearnsAndReportsWhatItsFilesHold) {
     expect_reported(metrics, shared.path(), out, kPairs);
     const auto file = read_safetensors(shared.path() / out / "encoder.safetensors");
     const auto train = w_of(0, kPairs - kPairs / 10);
-    EXPECT_TRUE(torch::allclose(file.at("w_mean"), standardize ? train.mean(0) : torch::zeros({kW}, torch::kFloat64)));
-    EXPECT_TRUE(torch::allclose(file.at("w_scale"), standardize ? train.std(0) : torch::ones({kW}, torch::kFloat64)));
+    EXPECT_TRUE(torch::allclose(file.at("w_mean"),
+                                standardize ? train.mean(0) : torch::zeros({kW}, torch::kFloat64)));
+    EXPECT_TRUE(torch::allclose(file.at("w_scale"),
+                                standardize ? train.std(0) : torch::ones({kW}, torch::kFloat64)));
   }
 }
 

@@ -1,14 +1,14 @@
 // The evaluation of a tiny phantom run.
 #include "stages/evaluate/evaluate_stage.hpp"
 
-#include <gtest/gtest.h>
-
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "stages/explain/explain_stage.hpp"
 #include "stages/metrics/ranking.hpp"
 #include "tests/support/tiny_run.hpp"
 #include "tests/support/world.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -71,7 +71,8 @@ TEST(Evaluate, FiguresAreThoseOfTheTestSplit) {
   if (!world().is_root()) return;
   const ImageSet images(run.path() / artifacts::images);
   const auto rows = images.indices(Split::test);
-  auto f = load_classifier((run.path() / artifacts::classifier).string(), torch::kCPU, torch::kFloat64);
+  auto f =
+      load_classifier((run.path() / artifacts::classifier).string(), torch::kCPU, torch::kFloat64);
   std::vector<int64_t> labels;
   for (const auto row : rows) labels.push_back(images.record(row).label);
   const auto truth = torch::tensor(labels, torch::kLong), scores = f.scores(images.read(rows));
@@ -85,7 +86,8 @@ TEST(Evaluate, FiguresAreThoseOfTheTestSplit) {
   EXPECT_EQ(e["strips"]["images"], 4);
   EXPECT_EQ(e["phantom"]["images"], 7);
   EXPECT_GT(e["phantom"]["ratio"]["value"].get<double>(), 0);
-  EXPECT_GT(e["phantom"]["measured_width_pearson"].get<double>(), 0.5) << "the measurement must see the drawn width";
+  EXPECT_GT(e["phantom"]["measured_width_pearson"].get<double>(), 0.5)
+      << "the measurement must see the drawn width";
 }
 
 TEST(Evaluate, MissingExplanationsAreNamed) {
@@ -95,7 +97,8 @@ TEST(Evaluate, MissingExplanationsAreNamed) {
     run_evaluate(tiny_config(), context);
     FAIL() << "no Error was thrown";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(artifacts::explanations), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(artifacts::explanations), std::string::npos)
+        << error.what();
   }
 }
 

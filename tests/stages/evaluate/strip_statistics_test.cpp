@@ -1,9 +1,9 @@
 // Does f follow lambda? And what a phantom's changes are summed up to.
 #include "stages/evaluate/strip_statistics.hpp"
 
-#include <gtest/gtest.h>
-
 #include "stages/evaluate/phantom_change.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -49,7 +49,8 @@ TEST(PhantomChange, RatioIsOfMeanAbsoluteChanges) {
   EXPECT_DOUBLE_EQ(figures["causing"]["value"], 3);
   EXPECT_DOUBLE_EQ(figures["causing_signed"]["value"], -3);
   EXPECT_DOUBLE_EQ(figures["nuisance"]["value"], 0.75);
-  EXPECT_DOUBLE_EQ(figures["nuisance_signed"]["value"], 0) << "changes to either side must not hide each other in the ratio";
+  EXPECT_DOUBLE_EQ(figures["nuisance_signed"]["value"], 0)
+      << "changes to either side must not hide each other in the ratio";
   EXPECT_DOUBLE_EQ(figures["ratio"]["value"], 4);
   // The extremes: subjects b and c only (3 / 1), subject a only (3 / 0.5).
   EXPECT_DOUBLE_EQ(figures["ratio"]["low"], 3);

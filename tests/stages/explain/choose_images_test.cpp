@@ -1,15 +1,16 @@
 // Which images are explained.
 #include "stages/explain/choose_images.hpp"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
 
 struct Pool {
-  torch::Tensor labels = torch::cat({torch::zeros({30}, torch::kLong), torch::ones({10}, torch::kLong)});
+  torch::Tensor labels =
+      torch::cat({torch::zeros({30}, torch::kLong), torch::ones({10}, torch::kLong)});
   torch::Tensor scores = torch::linspace(0, 1, 40, torch::kFloat64).flip(0).contiguous();
   std::vector<std::string> subjects;
   Pool() {

@@ -1,16 +1,16 @@
 // Explanations of a run's own images and of given ones, on any number of ranks.
 #include "stages/explain/explain_stage.hpp"
 
-#include <gtest/gtest.h>
-
-#include <cmath>
-
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/explanation_set.hpp"
 #include "io/picture.hpp"
 #include "tests/support/tiny_run.hpp"
 #include "tests/support/world.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace fs = std::filesystem;
 
@@ -29,7 +29,8 @@ ExplainConfig tiny_config() {
   return config;
 }
 
-ExplanationSet made_by(TinyRun& run, Communicator& ranks, const ExplainConfig& config, const std::string& out) {
+ExplanationSet made_by(TinyRun& run, Communicator& ranks, const ExplainConfig& config,
+                       const std::string& out) {
   auto context = run.context(ranks, out);
   run_explain(config, context);
   ranks.barrier();
@@ -51,8 +52,9 @@ TEST(Explain, TheNumberOfRanksDoesNotChangeTheExplanations) {
   EXPECT_TRUE(torch::equal(together.strip, alone.strip));
   EXPECT_TRUE(torch::equal(together.targets, alone.targets));
   EXPECT_TRUE(torch::equal(together.target_lambda.isnan(), alone.target_lambda.isnan()));
-  for (const auto part : {&ExplanationSet::w, &ExplanationSet::lambda, &ExplanationSet::f_original, &ExplanationSet::f_strip,
-                          &ExplanationSet::surrogate_strip, &ExplanationSet::target_lambda, &ExplanationSet::f_targets})
+  for (const auto part : {&ExplanationSet::w, &ExplanationSet::lambda, &ExplanationSet::f_original,
+                          &ExplanationSet::f_strip, &ExplanationSet::surrogate_strip,
+                          &ExplanationSet::target_lambda, &ExplanationSet::f_targets})
     EXPECT_LE(distance(together.*part, alone.*part), 1e-8);
   EXPECT_LE(distance(together.gradcam, alone.gradcam), 1e-6);
 }
@@ -80,12 +82,17 @@ TEST(Explain, EveryPartIsWhatItsNameSays) {
     // G(w + lambda alpha) by another way: each lambda by itself.
     const auto moved = set.w[i] + set.lambda[5] * networks.direction.alpha;
     const auto picture = pictures_of(networks.generator, moved.unsqueeze(0));
-    EXPECT_LE((picture[0].to(torch::kInt) - set.strip[i][5].to(torch::kInt)).abs().max().item<int64_t>(), 1);
+    EXPECT_LE(
+        (picture[0].to(torch::kInt) - set.strip[i][5].to(torch::kInt)).abs().max().item<int64_t>(),
+        1);
     EXPECT_LE(distance(networks.classifier.scores(set.strip[i]), set.f_strip[i]), 1e-8);
-    EXPECT_NEAR(networks.classifier.scores(set.original[i].unsqueeze(0))[0].item<double>(), set.f_original[i].item<double>(), 1e-8);
-    EXPECT_NEAR(torch::sigmoid(networks.direction.alpha.dot(moved) + networks.direction.beta).item<double>(),
+    EXPECT_NEAR(networks.classifier.scores(set.original[i].unsqueeze(0))[0].item<double>(),
+                set.f_original[i].item<double>(), 1e-8);
+    EXPECT_NEAR(torch::sigmoid(networks.direction.alpha.dot(moved) + networks.direction.beta)
+                    .item<double>(),
                 set.surrogate_strip[i][5].item<double>(), 1e-9);
-    const auto difference = (set.strip[i][6].to(torch::kFloat32) - set.strip[i][0].to(torch::kFloat32)).abs().mean(0);
+    const auto difference =
+        (set.strip[i][6].to(torch::kFloat32) - set.strip[i][0].to(torch::kFloat32)).abs().mean(0);
     EXPECT_LE(distance(difference, set.difference[i]), 1e-4);
   }
   EXPECT_GE(set.gradcam.min().item<double>(), 0);
@@ -107,7 +114,8 @@ TEST(Explain, TargetsAreReachedByFItselfOrNaN) {
     for (int64_t p = 0; p < 2; ++p) {
       const double lambda = set.target_lambda[i][p].item<double>();
       const double target = set.target_probability[p].item<double>();
-      const bool within = set.f_strip[i].min().item<double>() <= target && set.f_strip[i].max().item<double>() >= target;
+      const bool within = set.f_strip[i].min().item<double>() <= target &&
+                          set.f_strip[i].max().item<double>() >= target;
       EXPECT_EQ(std::isfinite(lambda), within);
       if (!std::isfinite(lambda)) continue;
       ++reached;
@@ -125,8 +133,8 @@ TEST(Explain, WritesAStripForEachImageAndAGrid) {
   made_by(run, world(), tiny_config(), "made");
   if (!world().is_root()) return;
   const auto strip = read_picture(run.path() / "made" / "strip-002.png", 1);
-  EXPECT_EQ(strip.size(1), 96);       // 16 pixels enlarged 6 times
-  EXPECT_EQ(strip.size(2), 96 * 9);   // original, reconstruction and 7 steps
+  EXPECT_EQ(strip.size(1), 96);      // 16 pixels enlarged 6 times
+  EXPECT_EQ(strip.size(2), 96 * 9);  // original, reconstruction and 7 steps
   EXPECT_EQ(read_picture(run.path() / "made" / "strips.png", 1).size(1), 96 * 3);
 }
 
@@ -158,17 +166,23 @@ TEST(Explain, NetworksOfAnotherRunAreNamed) {
     run_explain(tiny_config(), context);
     FAIL() << "no Error was thrown";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(artifacts::direction), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(artifacts::direction), std::string::npos)
+        << error.what();
   }
 }
 
 TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   TinyRun run(world());
-  const auto good = run.path() / "knee <1>.png", large = run.path() / "large.png", bad = run.path() / "broken.png";
+  const auto good = run.path() / "knee <1>.png", large = run.path() / "large.png",
+             bad = run.path() / "broken.png";
   if (world().is_root()) {
     const ImageSet images(run.path() / artifacts::images);
     write_png(good, images.read({20})[0]);
-    write_png(large, images.read({21})[0].repeat_interleave(4, 1).repeat_interleave(4, 2).expand({3, 64, 64}).contiguous());
+    write_png(large, images.read({21})[0]
+                         .repeat_interleave(4, 1)
+                         .repeat_interleave(4, 2)
+                         .expand({3, 64, 64})
+                         .contiguous());
     publish_text(bad, "no picture");
   }
   world().barrier();
@@ -183,7 +197,8 @@ TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   EXPECT_EQ(set.index[0].item<int64_t>(), -1);
   EXPECT_EQ(set.name[1], "large.png");
   // 64x64 averaged down over 4x4 equal pixels is the 16x16 picture again.
-  EXPECT_TRUE(torch::equal(set.original[1], ImageSet(run.path() / artifacts::images).read({21})[0]));
+  EXPECT_TRUE(
+      torch::equal(set.original[1], ImageSet(run.path() / artifacts::images).read({21})[0]));
   const auto page = read_text(out / "index.html");
   EXPECT_NE(page.find("knee &lt;1&gt;.png"), std::string::npos);
   EXPECT_NE(page.find("broken.png"), std::string::npos);

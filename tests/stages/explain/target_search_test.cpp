@@ -1,9 +1,9 @@
 // The lambda at which f reaches a probability.
 #include "stages/explain/target_search.hpp"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -35,8 +35,11 @@ TEST(TargetSearch, ATargetOutOfReachIsNaN) {
 }
 
 TEST(TargetSearch, TakesTheCrossingNearestToZero) {
-  // A wave: one half at every multiple of 1.6; around 0 nothing reaches 0.8 but the nearest crest, at 0.8.
-  const auto curve = [](const torch::Tensor& lambda) { return 0.5 + 0.4 * torch::sin(lambda * M_PI / 1.6); };
+  // A wave: one half at every multiple of 1.6; around 0 nothing reaches 0.8 but the nearest crest,
+  // at 0.8.
+  const auto curve = [](const torch::Tensor& lambda) {
+    return 0.5 + 0.4 * torch::sin(lambda * M_PI / 1.6);
+  };
   const auto fine = torch::linspace(-3, 3, 61, torch::kFloat64);
   const auto found = find_targets(fine, curve(fine), {0.8}, curve, 1e-6);
   EXPECT_NEAR(found[0].probability, 0.8, 1e-6);
@@ -45,7 +48,8 @@ TEST(TargetSearch, TakesTheCrossingNearestToZero) {
 
 TEST(TargetSearch, AJumpEndsAtItsBetterSide) {
   const auto curve = [](const torch::Tensor& lambda) {
-    return torch::where(lambda.lt(0.4), torch::full_like(lambda, 0.2), torch::full_like(lambda, 0.6));
+    return torch::where(lambda.lt(0.4), torch::full_like(lambda, 0.2),
+                        torch::full_like(lambda, 0.6));
   };
   const auto found = find_targets(grid(), curve(grid()), {0.5}, curve);
   EXPECT_DOUBLE_EQ(found[0].probability, 0.6);
@@ -53,7 +57,9 @@ TEST(TargetSearch, AJumpEndsAtItsBetterSide) {
 }
 
 TEST(TargetSearch, ScoresOfExactlyZeroAndOneDoNotStopIt) {
-  const auto curve = [](const torch::Tensor& lambda) { return lambda.gt(0.7).to(torch::kFloat64) * 0.5 + lambda.gt(1.3).to(torch::kFloat64) * 0.5; };
+  const auto curve = [](const torch::Tensor& lambda) {
+    return lambda.gt(0.7).to(torch::kFloat64) * 0.5 + lambda.gt(1.3).to(torch::kFloat64) * 0.5;
+  };
   const auto found = find_targets(grid(), curve(grid()), {0.5}, curve);
   EXPECT_DOUBLE_EQ(found[0].probability, 0.5);
   EXPECT_GT(found[0].lambda, 0.7);

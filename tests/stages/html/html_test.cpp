@@ -1,18 +1,20 @@
 // Escaping, base64, number texts, charts and heat maps.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cmath>
-
 #include "stages/html/chart.hpp"
 #include "stages/html/heat_picture.hpp"
 #include "stages/html/page.hpp"
 #include "stages/html/text.hpp"
 
+#include <algorithm>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
 namespace stylescope::html {
 namespace {
 
-TEST(HtmlText, Escape) { EXPECT_EQ(escape("<b a=\"x\" b='y'>&"), "&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;"); }
+TEST(HtmlText, Escape) {
+  EXPECT_EQ(escape("<b a=\"x\" b='y'>&"), "&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;");
+}
 
 // The test vectors of RFC 4648, section 10.
 TEST(HtmlText, Base64) {
@@ -46,7 +48,8 @@ TEST(HtmlText, Numbers) {
 TEST(HtmlChart, AGapInTheDataInterruptsTheLine) {
   const auto svg = line_chart({{"a", {0, 1, 2, 3}, {0, 1, NAN, 2}}}, {.label = "a <chart>"});
   const auto path = svg.substr(svg.find("d=\"M"));
-  EXPECT_EQ(std::count(path.begin(), path.begin() + static_cast<int64_t>(path.find('"', 4)), 'M'), 2);
+  EXPECT_EQ(std::count(path.begin(), path.begin() + static_cast<int64_t>(path.find('"', 4)), 'M'),
+            2);
   EXPECT_NE(svg.find("a &lt;chart&gt;"), std::string::npos);
 }
 
@@ -62,18 +65,23 @@ TEST(HtmlChart, LongSeriesAreThinnedButKeepTheirLastPoint) {
 TEST(HtmlChart, NothingToDrawIsSaid) {
   EXPECT_NE(line_chart({}, {}).find("nothing to draw"), std::string::npos);
   EXPECT_NE(line_chart({{"a", {1}, {NAN}}}, {}).find("nothing to draw"), std::string::npos);
-  EXPECT_NE(line_chart({{"a", {1}, {5}}}, {}).find("<svg"), std::string::npos) << "one point is something";
+  EXPECT_NE(line_chart({{"a", {1}, {5}}}, {}).find("<svg"), std::string::npos)
+      << "one point is something";
 }
 
 TEST(HtmlHeat, RisesInBrightness) {
-  const auto heat = heat_picture(torch::linspace(0, 10, 11, torch::kFloat32).unsqueeze(0), 10).to(torch::kInt).sum(0)[0];
+  const auto heat = heat_picture(torch::linspace(0, 10, 11, torch::kFloat32).unsqueeze(0), 10)
+                        .to(torch::kInt)
+                        .sum(0)[0];
   EXPECT_TRUE(heat.slice(0, 1).gt(heat.slice(0, 0, 10)).all().item<bool>()) << heat;
 }
 
 TEST(HtmlHeat, AnOverlayOfZeroIsTheGreyImage) {
   const auto image = torch::arange(256, torch::kUInt8).view({1, 16, 16});
-  EXPECT_TRUE(torch::equal(overlay_picture(image, torch::zeros({16, 16})), image.expand({3, 16, 16})));
-  EXPECT_FALSE(torch::equal(overlay_picture(image, torch::ones({16, 16})), image.expand({3, 16, 16})));
+  EXPECT_TRUE(
+      torch::equal(overlay_picture(image, torch::zeros({16, 16})), image.expand({3, 16, 16})));
+  EXPECT_FALSE(
+      torch::equal(overlay_picture(image, torch::ones({16, 16})), image.expand({3, 16, 16})));
 }
 
 TEST(HtmlPage, TitleIsEscapedAndStyleAndScriptAreInside) {

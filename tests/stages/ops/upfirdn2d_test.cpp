@@ -99,8 +99,8 @@ TEST_P(Upfirdn2d, DerivativesAreExactToSecondOrder) {
 // The plain formulation is independent of the kernel, and LibTorch differentiates it.
 TEST_P(Upfirdn2d, KernelEqualsPlainOperations) {
   const auto& c = GetParam();
-  for (const at::IntArrayRef shape :
-       {at::IntArrayRef{2, 5, 11, 6}, at::IntArrayRef{1, 1, 9, 13}, at::IntArrayRef{3, 4, 8, 8}}) {
+  for (const auto& shape :
+       std::vector<std::vector<int64_t>>{{2, 5, 11, 6}, {1, 1, 9, 13}, {3, 4, 8, 8}}) {
     for (const auto type : {torch::kFloat64, torch::kFloat32}) {
       const double bound = type == torch::kFloat64 ? 1e-13 : 2e-6;
       auto a = golden::values("x", 2, shape).to(type).requires_grad_(true);

@@ -1,11 +1,6 @@
 // The report: whole, self-contained, escaped, and its sliders move.
 #include "stages/report/report_stage.hpp"
 
-#include <gtest/gtest.h>
-
-#include <cstdio>
-#include <fstream>
-
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/explanation_set.hpp"
@@ -15,6 +10,11 @@
 #include "stages/explain/explain_stage.hpp"
 #include "stages/html/text.hpp"
 #include "tests/support/tiny_run.hpp"
+
+#include <cstdio>
+#include <fstream>
+
+#include <gtest/gtest.h>
 
 namespace fs = std::filesystem;
 
@@ -65,29 +65,35 @@ void add_optional_pieces(const fs::path& run) {
   for (const char* stage : {"classifier", "gan", "encoder"}) {
     std::ofstream log(run / stage / artifacts::metrics_log);
     for (int step = 0; step < 40; ++step)
-      log << "{\"step\":" << 10 * step << ",\"loss\":" << 1.0 / (1 + step) << ",\"val_auc\":" << 1 - 0.5 / (1 + step) << "}\n";
+      log << "{\"step\":" << 10 * step << ",\"loss\":" << 1.0 / (1 + step)
+          << ",\"val_auc\":" << 1 - 0.5 / (1 + step) << "}\n";
     publish_text(run / stage / "stage.json",
-                 "{\"stage\":\"" + std::string(stage) + "\",\"finished\":\"2026-01-01T00:00:00Z\",\"wall_seconds\":12.5,"
-                 "\"world_size\":2,\"device\":\"cpu\",\"hosts\":[\"n1\"],\"program\":{\"version\":\"0.1.0\"},\"seed\":5,"
-                 "\"outputs\":{\"a\":\"</pre><script>alert(1)</script>\"}}");
+                 "{\"stage\":\"" + std::string(stage) +
+                     "\",\"finished\":\"2026-01-01T00:00:00Z\",\"wall_seconds\":12.5,"
+                     "\"world_size\":2,\"device\":\"cpu\",\"hosts\":[\"n1\"],\"program\":{"
+                     "\"version\":\"0.1.0\"},\"seed\":5,"
+                     "\"outputs\":{\"a\":\"</pre><script>alert(1)</script>\"}}");
   }
   const ImageSet images(run / artifacts::images);
   std::vector<int64_t> rows;
   for (int64_t i = 0; i < 32; ++i) rows.push_back(i);
   write_png(run / artifacts::real_grid, tile_grid(images.read(rows), 8));
-  write_png(run / artifacts::sample_grid, tile_grid(PairSet(run / artifacts::pairs).read_images(rows), 8));
+  write_png(run / artifacts::sample_grid,
+            tile_grid(PairSet(run / artifacts::pairs).read_images(rows), 8));
 }
 
 int64_t occurrences(const std::string& text, const std::string& part) {
   int64_t count = 0;
-  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+    ++count;
   return count;
 }
 
 TEST_F(Report, RefersToNothingOutsideItself) {
   add_optional_pieces(path());
   const auto page = make("whole");
-  for (const char* outside : {"http://", "https://", "//cdn", "@import", "url(", "file:", "src=\"/"})
+  for (const char* outside :
+       {"http://", "https://", "//cdn", "@import", "url(", "file:", "src=\"/"})
     EXPECT_EQ(page.find(outside), std::string::npos) << outside;
   EXPECT_EQ(occurrences(page, "src=\""), occurrences(page, "src=\"data:image/png;base64,"));
   EXPECT_EQ(occurrences(page, "<article class=\"walk\""), 4);
@@ -107,11 +113,16 @@ TEST_F(Report, EscapesWhatComesFromFiles) {
 TEST_F(Report, ShowsTheFiguresOfTheEvaluation) {
   const auto page = make("figures");
   const auto e = nlohmann::json::parse(read_text(path() / artifacts::evaluation));
-  const auto number = [](const nlohmann::json& value) { return html::fixed(value.get<double>(), 3); };
+  const auto number = [](const nlohmann::json& value) {
+    return html::fixed(value.get<double>(), 3);
+  };
   const auto& auc = e["f_true_label"]["auc"];
-  EXPECT_NE(page.find(number(auc["value"]) + " (" + number(auc["low"]) + " to " + number(auc["high"]) + ")"), std::string::npos);
+  EXPECT_NE(page.find(number(auc["value"]) + " (" + number(auc["low"]) + " to " +
+                      number(auc["high"]) + ")"),
+            std::string::npos);
   const auto& ratio = e["phantom"]["ratio"];
-  EXPECT_NE(page.find(html::fixed(ratio["value"], 1) + " (" + html::fixed(ratio["low"], 1)), std::string::npos);
+  EXPECT_NE(page.find(html::fixed(ratio["value"], 1) + " (" + html::fixed(ratio["low"], 1)),
+            std::string::npos);
 }
 
 TEST_F(Report, WhatIsMissingIsSaidOrAnError) {
@@ -133,7 +144,8 @@ TEST_F(Report, WhatIsMissingIsSaidOrAnError) {
       make("none");
       FAIL() << "no Error was thrown";
     } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find(artifacts::evaluation), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(artifacts::evaluation), std::string::npos)
+          << error.what();
     }
   }
   fs::rename(aside, evaluation);
@@ -150,7 +162,7 @@ function state() {
   }
   return [shown, pressed.join(","), card.querySelector(".now-sd").textContent, card.querySelector(".now-f").textContent,
           slider.getAttribute("aria-valuetext"), card.querySelector(".marker-dot").getAttribute("cx"),
-          card.querySelector("img.cam").hidden].join("|");
+          getComputedStyle(card.querySelector("img.cam")).display].join("|");
 }
 var lines = [state()];
 slider.value = "6"; slider.dispatchEvent(new Event("input")); lines.push(state());
@@ -162,8 +174,9 @@ var out = document.createElement("pre"); out.id = "probe"; out.textContent = lin
 std::vector<std::string> probe_in_chromium(std::string page, const fs::path& folder) {
   page.replace(page.rfind("</body>"), 7, kProbe);
   publish_text(folder / "probe.html", page);
-  const auto command = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=" + (folder / "profile").string() +
-                       " --dump-dom file://" + (folder / "probe.html").string() + " 2>/dev/null";
+  const auto command = "chromium --headless --no-sandbox --disable-gpu --user-data-dir=" +
+                       (folder / "profile").string() + " --dump-dom file://" +
+                       (folder / "probe.html").string() + " 2>/dev/null";
   std::string dom;
   FILE* pipe = popen(command.c_str(), "r");
   char part[4096];
@@ -173,7 +186,8 @@ std::vector<std::string> probe_in_chromium(std::string page, const fs::path& fol
   const auto at = dom.rfind(begin);
   std::vector<std::string> lines;
   if (at == std::string::npos) return lines;
-  std::istringstream text(dom.substr(at + begin.size(), dom.find("</pre>", at) - at - begin.size()));
+  std::istringstream text(
+      dom.substr(at + begin.size(), dom.find("</pre>", at) - at - begin.size()));
   for (std::string line; std::getline(text, line);) lines.push_back(line);
   return lines;
 }
@@ -185,8 +199,11 @@ TEST_F(Report, TheSliderMovesInABrowser) {
   const auto lines = probe_in_chromium(make("browser"), folder.path());
   ASSERT_EQ(lines.size(), 4U) << "the page's script or the browser failed";
   const auto set = read_explanations(path() / artifacts::explanations);
-  const auto f = [&](int64_t step) { return html::escape(html::percent(set.f_strip[0][step].item<double>())); };
-  const auto expect = [&](size_t line, int step, const std::string& sd, const std::string& cam_hidden) {
+  const auto f = [&](int64_t step) {
+    return html::escape(html::percent(set.f_strip[0][step].item<double>()));
+  };
+  const auto expect = [&](size_t line, int step, const std::string& sd,
+                          const std::string& cam_display) {
     std::istringstream fields(lines[line]);
     std::vector<std::string> field;
     for (std::string text; std::getline(fields, text, '|');) field.push_back(text);
@@ -201,12 +218,12 @@ TEST_F(Report, TheSliderMovesInABrowser) {
     EXPECT_EQ(field[4], sd + " standard deviations, classifier says " + f(step));
     // The marker's place on the 440 wide chart: 52 to 426.
     EXPECT_NEAR(std::stod(field[5]), 52 + 374.0 * step / 6, 0.11);
-    EXPECT_EQ(field[6], cam_hidden);
+    EXPECT_EQ(field[6], cam_display);
   };
-  expect(0, 3, "0.00", "true");
-  expect(1, 6, "+3.00", "true");
-  expect(2, 0, "-3.00", "true");
-  expect(3, 0, "-3.00", "false");
+  expect(0, 3, "0.00", "none");
+  expect(1, 6, "+3.00", "none");
+  expect(2, 0, "-3.00", "none");
+  expect(3, 0, "-3.00", "block");
 }
 
 }  // namespace

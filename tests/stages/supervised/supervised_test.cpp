@@ -1,9 +1,9 @@
-#include <gtest/gtest.h>
-
 #include "io/base/error.hpp"
 #include "stages/supervised/image_statistics.hpp"
 #include "stages/supervised/supervised_config.hpp"
 #include "tests/support/temp_dir.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -11,11 +11,18 @@ namespace {
 TEST(ImageStatistics, AreThoseOfTheSplitAlone) {
   testing_support::TempDir dir;
   const auto file = dir / "images.h5";
-  const auto pixels = torch::randint(0, 256, {10, 3, 8, 8}, at::make_generator<at::CPUGeneratorImpl>(5), torch::kUInt8);
+  const auto pixels = torch::randint(0, 256, {10, 3, 8, 8},
+                                     at::make_generator<at::CPUGeneratorImpl>(5), torch::kUInt8);
   {
     ImageSetWriter writer(file, 3, 8, 8, {"0"}, "{}");
     for (int64_t i = 0; i < 10; ++i)
-      writer.append(pixels[i], {0, i < 6 ? Split::train : i < 8 ? Split::val : Split::test, "s" + std::to_string(i), "p", {}});
+      writer.append(pixels[i], {0,
+                                i < 6   ? Split::train
+                                : i < 8 ? Split::val
+                                        : Split::test,
+                                "s" + std::to_string(i),
+                                "p",
+                                {}});
     writer.close();
   }
   SelfCommunicator world;
@@ -26,7 +33,8 @@ TEST(ImageStatistics, AreThoseOfTheSplitAlone) {
   for (int64_t c = 0; c < 3; ++c) {
     const auto channel = train.select(1, c) / 255;
     EXPECT_NEAR(statistics.mean()[static_cast<size_t>(c)], channel.mean().item<double>(), 1e-14);
-    EXPECT_NEAR(statistics.stddev()[static_cast<size_t>(c)], channel.std(false).item<double>(), 1e-13);
+    EXPECT_NEAR(statistics.stddev()[static_cast<size_t>(c)], channel.std(false).item<double>(),
+                1e-13);
   }
 }
 

@@ -1,11 +1,11 @@
 // Synthetic pairs: sample i is the same whatever the number of ranks and the batch.
 #include "stages/synthesize/synthesize_stage.hpp"
 
-#include <gtest/gtest.h>
-
 #include "io/base/error.hpp"
 #include "tests/support/tiny_run.hpp"
 #include "tests/support/world.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -22,8 +22,8 @@ SynthesizeConfig config_of(int64_t samples, int64_t batch, double psi = 1) {
   return config;
 }
 
-PairSet made_by(TinyRun& run, Communicator& ranks, const SynthesizeConfig& config, const std::string& out,
-                torch::Dtype dtype = torch::kFloat64) {
+PairSet made_by(TinyRun& run, Communicator& ranks, const SynthesizeConfig& config,
+                const std::string& out, torch::Dtype dtype = torch::kFloat64) {
   auto context = run.context(ranks, out, dtype);
   const auto metrics = run_synthesize(config, context);
   EXPECT_EQ(metrics.at("samples"), config.samples);
@@ -51,7 +51,9 @@ void expect_same_on_any_ranks(const TinyRunOptions& options, torch::Dtype dtype,
   EXPECT_GT(together.w().std(0).min().item<double>(), 1e-3) << "the samples must differ";
 }
 
-TEST(Synthesize, TheNumberOfRanksDoesNotChangeASample) { expect_same_on_any_ranks({}, torch::kFloat64, 1e-8); }
+TEST(Synthesize, TheNumberOfRanksDoesNotChangeASample) {
+  expect_same_on_any_ranks({}, torch::kFloat64, 1e-8);
+}
 
 TEST(Synthesize, InFloat32TheBitsAreTheSameBecauseBatchesAreDealtWhole) {
   expect_same_on_any_ranks({}, torch::kFloat32, 0);
@@ -69,7 +71,8 @@ TEST(Synthesize, TheBatchAndTheNumberOfSamplesDoNotChangeASample) {
   const auto many = made_by(run, world(), config_of(33, 16), "many");
   if (!world().is_root()) return;
   EXPECT_LE((few.w() - many.w().slice(0, 0, 20)).abs().max().item<double>(), 1e-12);
-  const auto difference = all_images(few).to(torch::kInt) - all_images(many).slice(0, 0, 20).to(torch::kInt);
+  const auto difference =
+      all_images(few).to(torch::kInt) - all_images(many).slice(0, 0, 20).to(torch::kInt);
   EXPECT_LE(difference.abs().max().item<int64_t>(), 1) << "rounding alone may differ";
 }
 
@@ -77,8 +80,10 @@ TEST(Synthesize, ThePictureIsWhatTheGeneratorMakesOfTheStoredW) {
   TinyRun run(world());
   const auto pairs = made_by(run, world(), config_of(9, 4), "made");
   if (!world().is_root()) return;
-  auto generator = load_generator((run.path() / artifacts::generator).string(), torch::kCPU, torch::kFloat64);
-  const auto difference = pictures_of(generator, pairs.w()).to(torch::kInt) - all_images(pairs).to(torch::kInt);
+  auto generator =
+      load_generator((run.path() / artifacts::generator).string(), torch::kCPU, torch::kFloat64);
+  const auto difference =
+      pictures_of(generator, pairs.w()).to(torch::kInt) - all_images(pairs).to(torch::kInt);
   EXPECT_LE(difference.abs().max().item<int64_t>(), 1);
 }
 
@@ -100,7 +105,8 @@ TEST(Synthesize, AMissingGeneratorIsNamed) {
     run_synthesize(config_of(4, 4), context);
     FAIL() << "no Error was thrown";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find(artifacts::generator), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(artifacts::generator), std::string::npos)
+        << error.what();
   }
 }
 

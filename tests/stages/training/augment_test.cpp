@@ -1,8 +1,8 @@
 #include "stages/training/augment.hpp"
 
-#include <gtest/gtest.h>
-
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -16,15 +16,20 @@ std::vector<int64_t> first(int64_t n) {
 }
 
 torch::Tensor pictures(int64_t channels = 2) {
-  return (keyed_uniform({1, "test.pictures", 0}, first(kImages), {channels, 8, 6}, torch::kFloat64) * 255).to(torch::kUInt8);
+  return (keyed_uniform({1, "test.pictures", 0}, first(kImages), {channels, 8, 6},
+                        torch::kFloat64) *
+          255)
+      .to(torch::kUInt8);
 }
 
-torch::Tensor changed(const torch::Tensor& images, const AugmentConfig& config, const std::vector<int64_t>& samples) {
+torch::Tensor changed(const torch::Tensor& images, const AugmentConfig& config,
+                      const std::vector<int64_t>& samples) {
   return augment(images, config, {9, "test.augment", 3}, samples, torch::kFloat64);
 }
 
 TEST(Augment, IsTheIdentityByDefault) {
-  EXPECT_TRUE(torch::equal(changed(pictures(), {}, first(kImages)), pictures().to(torch::kFloat64)));
+  EXPECT_TRUE(
+      torch::equal(changed(pictures(), {}, first(kImages)), pictures().to(torch::kFloat64)));
 }
 
 TEST(Augment, FlipsHalfOfTheImages) {
@@ -42,7 +47,8 @@ TEST(Augment, FlipsHalfOfTheImages) {
   config.flip_horizontal = false;
   config.flip_vertical = true;
   const auto z = changed(pictures(), config, first(kImages));
-  for (int64_t i = 0; i < kImages; ++i) EXPECT_NE(torch::equal(z[i], x[i]), torch::equal(z[i], x[i].flip(1))) << i;
+  for (int64_t i = 0; i < kImages; ++i)
+    EXPECT_NE(torch::equal(z[i], x[i]), torch::equal(z[i], x[i].flip(1))) << i;
 }
 
 TEST(Augment, ShiftsByWholePixelsInEveryDirectionAndRepeatsTheBorder) {
@@ -53,8 +59,10 @@ TEST(Augment, ShiftsByWholePixelsInEveryDirectionAndRepeatsTheBorder) {
   for (int64_t i = 0; i < kImages; ++i) {
     for (int64_t dy = -2; dy <= 2; ++dy)
       for (int64_t dx = -1; dx <= 1; ++dx) {
-        const auto rows = (torch::arange(8) - dy).clamp(0, 7), columns = (torch::arange(6) - dx).clamp(0, 5);
-        if (torch::equal(y[i], x[i].index_select(1, rows).index_select(2, columns))) ++seen[{dy, dx}];
+        const auto rows = (torch::arange(8) - dy).clamp(0, 7),
+                   columns = (torch::arange(6) - dx).clamp(0, 5);
+        if (torch::equal(y[i], x[i].index_select(1, rows).index_select(2, columns)))
+          ++seen[{dy, dx}];
       }
   }
   int64_t found = 0;

@@ -1,9 +1,9 @@
 #include "stages/training/sampler.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -31,8 +31,10 @@ TEST(EpochSampler, EveryEpochShowsEveryImageOnceInAnOrderOfItsOwn) {
 TEST(EpochSampler, DependsOnTheSampleNumberAlone) {
   EpochSampler forward(3, "test.images", 7), backward(3, "test.images", 7);
   const auto in_order = samples(forward, 0, 70);
-  for (int64_t n = 69; n >= 0; --n) EXPECT_EQ(backward.index(n), in_order[static_cast<size_t>(n)]) << n;
-  for (const int64_t n : {68, 0, 35, 1, 68, 6, 7}) EXPECT_EQ(forward.index(n), in_order[static_cast<size_t>(n)]) << n;
+  for (int64_t n = 69; n >= 0; --n)
+    EXPECT_EQ(backward.index(n), in_order[static_cast<size_t>(n)]) << n;
+  for (const int64_t n : {68, 0, 35, 1, 68, 6, 7})
+    EXPECT_EQ(forward.index(n), in_order[static_cast<size_t>(n)]) << n;
 }
 
 TEST(EpochSampler, SeedAndPurposeMakeOtherSequences) {
