@@ -1,5 +1,7 @@
 #include "stages/gan/gan_config.hpp"
 
+#include "io/base/error.hpp"
+
 namespace stylescope {
 
 void GanConfig::describe(Fields& f) {
@@ -30,6 +32,12 @@ void GanConfig::describe(Fields& f) {
   f.field("snapshots_keep", snapshots_keep, {1, 100000}, "how many generator snapshots are kept");
   f.field("log_every", log_every, {1, 1000000}, "steps between lines of metrics.jsonl");
   f.section("checkpoint", checkpoint, "when training state is written");
+}
+
+void GanConfig::check() const {
+  if (batch % mbstd_group != 0)
+    throw UsageError(detail::concatenate("key 'gan.batch' is ", batch, ", which gan.mbstd_group (", mbstd_group,
+                                         ") does not divide; choose a multiple"));
 }
 
 double GanConfig::gamma(int64_t resolution) const {

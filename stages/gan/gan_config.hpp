@@ -39,6 +39,8 @@ struct GanConfig {
   CheckpointConfig checkpoint;
 
   void describe(Fields& f);
+  // What ranges alone cannot say. Throws UsageError naming the key.
+  void check() const;
 
   // r1_gamma and ema_kimg, with the heuristics of "auto" where they are negative.
   double gamma(int64_t resolution) const;

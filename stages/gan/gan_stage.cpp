@@ -22,14 +22,11 @@ constexpr int64_t kGridColumns = 8;
 constexpr int64_t kGridImages = 32;
 constexpr int64_t kAutomaticSnapshots = 20;
 
-void check_images(const ImageSet& images, const GanConfig& config, const fs::path& file) {
+void check_images(const ImageSet& images, const fs::path& file) {
   const auto resolution = static_cast<uint64_t>(images.height());
   validate(images.height() == images.width() && std::has_single_bit(resolution) && resolution >= 16 && resolution <= 1024,
            file.string(), ": holds images of ", images.height(), "x", images.width(),
            " (StyleGAN2 works on squares of a power of two from 16 to 1024); set ingest.resolution to one");
-  if (config.batch % config.mbstd_group != 0)
-    throw UsageError(detail::concatenate("gan.batch is ", config.batch, ", which gan.mbstd_group (", config.mbstd_group,
-                                         ") does not divide; choose a multiple"));
 }
 
 GeneratorOptions generator_options(const GanConfig& config, const ImageSet& images) {
@@ -187,7 +184,8 @@ void write_real_grid(const ImageSet& images, const fs::path& file) {
 nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   const auto images_file = context.run_dir / artifacts::images;
   const ImageSet images(images_file);
-  check_images(images, config, images_file);
+  config.check();
+  check_images(images, images_file);
   const auto g_options = generator_options(config, images);
 
   Generator generator(g_options), average(g_options);
