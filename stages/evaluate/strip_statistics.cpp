@@ -20,6 +20,8 @@ nlohmann::json strip_statistics(const ExplanationSet& set) {
   const auto reaches_high = f.slice(1, middle).amax(1).ge(0.5);
   const auto reaches_low = f.slice(1, 0, middle + 1).amin(1).lt(0.5);
   nlohmann::json figures{{"images", set.size()},
+                         {"mean_lowest", f.select(1, 0).mean().item<double>()},
+                         {"mean_highest", f.select(1, -1).mean().item<double>()},
                          {"rising", share(rising)},
                          {"ends_higher", share(f.select(1, -1).gt(f.select(1, 0)))},
                          {"crossing_up", nullptr},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,9 @@ struct ChartOptions {
   double width = 420, height = 240;
   // Range of y; taken from the data where low >= high.
   double y_low = 0, y_high = 0;
-  bool y_percent = false;  // ticks of 0..1 as per cent
-  double y_rule = -1;      // a dashed line at this y, where it lies within the range
-  bool marker = false;     // a marker that the page's script moves along series 0
+  bool y_percent = false;                                    // ticks of 0..1 as per cent
+  double y_rule = std::numeric_limits<double>::quiet_NaN();  // a dashed line at this y
+  bool marker = false;  // a marker that the page's script moves along series 0
   double marker_x = 0;
 };
 

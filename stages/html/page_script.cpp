@@ -13,7 +13,9 @@ const char* const kScript = R"js(
     var frames = Array.prototype.slice.call(card.querySelectorAll(".frame"));
     var moving = card.querySelector("img.moving");
     var svg = card.querySelector("svg[data-points]");
-    var points = svg ? svg.getAttribute("data-points").split(" ").map(function (p) { return p.split(","); }) : [];
+    var points = !svg ? [] : svg.getAttribute("data-points").split(" ").map(function (p) {
+      return p.split(",");
+    });
     function text(name, value) { card.querySelector(name).textContent = value; }
     function show() {
       var i = Number(slider.value), frame = frames[i], d = frame.dataset;

@@ -7,10 +7,14 @@
 // direction.safetensors: the direction alpha in W along which f changes, with what it was learned
 // from (Schutte et al. 2020, section 2). Its surrogate f~(w) = sigmoid(<alpha, w> + beta) imitates
 // f(G(w)).
-//   alpha (w_dim), beta (1), unit_direction (w_dim) = alpha / |alpha| float64 projection_mean (1),
-//   projection_sd (1): of <unit_direction, w> over the w of the fit                       float64
-//   scores (N): f(G(w_i)); logits (N): <alpha, w_i> + beta, both by sample number float64 held_out
-//   (N) uint8: 1 where the sample was kept from the fit
+//
+//   alpha (w_dim), beta (1)                  float64
+//   unit_direction (w_dim)                   float64; alpha / |alpha|
+//   projection_mean (1), projection_sd (1)   float64; of <unit_direction, w> over the w of the fit
+//   scores (N)                               float64; f(G(w_i)), by sample number
+//   logits (N)                               float64; <alpha, w_i> + beta
+//   held_out (N)                             uint8; 1 where the sample was kept from the fit
+//
 // Metadata: format "stylescope.direction.1", threshold (a sample is positive when its score is at
 // least this), c (the inverse strength of the L2 penalty).
 namespace stylescope {

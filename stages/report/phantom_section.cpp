@@ -41,8 +41,8 @@ std::string bars(const ReportInputs& in, const std::vector<Bar>& list) {
            "\" y=\"" + fixed(y, 0) + "\" height=\"30\" rx=\"4\" width=\"" +
            fixed(value / top * (width - left - 90), 1) + "\" style=\"fill:" + colour + "\"/>";
     if (std::isfinite(low) && std::isfinite(high))
-      svg += "<line class=\"axis\" stroke-width=\"2\" x1=\"" + px(low) + "\" x2=\"" + px(high) +
-             "\" y1=\"" + fixed(middle, 0) + "\" y2=\"" + fixed(middle, 0) + "\"/>";
+      svg += "<line style=\"stroke:var(--ink)\" stroke-width=\"2\" x1=\"" + px(low) + "\" x2=\"" +
+             px(high) + "\" y1=\"" + fixed(middle, 0) + "\" y2=\"" + fixed(middle, 0) + "\"/>";
     svg +=
         "<text x=\"" +
         fixed(left +

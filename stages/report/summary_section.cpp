@@ -18,7 +18,7 @@ std::string how_well(double auc) {
   if (auc >= 0.85) return "well";
   if (auc >= 0.7) return "moderately well";
   if (auc >= 0.6) return "weakly";
-  return "hardly better than by chance";
+  return auc > 0.5 ? "hardly better than by chance" : "no better than by chance";
 }
 
 // Landis and Koch 1977.
@@ -55,7 +55,12 @@ std::string findings(const ReportInputs& in, const std::string& positive) {
       positive + " for <b>" + percent(in.figure("/strips/ends_higher")) + "</b> of the " +
       fixed(in.figure("/strips/images"), 0) +
       " images shown below, and raised it at every step for " +
-      percent(in.figure("/strips/rising")) + " of them.");
+      percent(in.figure("/strips/rising")) + " of them. On average it went from " +
+      percent(in.figure("/strips/mean_lowest")) + " to <b>" +
+      percent(in.figure("/strips/mean_highest")) + "</b>" +
+      (std::abs(in.figure("/strips/mean_highest") - in.figure("/strips/mean_lowest")) < 0.1
+           ? ", which is little: the direction hardly moves this classifier."
+           : "."));
   const auto crossing = [&](const char* path, const char* from, const char* to) {
     if (!in.has(path)) return;
     out += item("Of the images whose reconstruction the classifier called " + std::string(from) +

@@ -26,6 +26,8 @@ TEST(StripStatistics, CountsRisesAndCrossings) {
       {0.8, 0.795, 0.8, 0.9, 0.95},  // the fall is within rounding
   }));
   EXPECT_EQ(figures.at("images"), 5);
+  EXPECT_NEAR(figures.at("mean_lowest").get<double>(), 2.3 / 5, 1e-12);
+  EXPECT_NEAR(figures.at("mean_highest").get<double>(), 3.7 / 5, 1e-12);
   EXPECT_DOUBLE_EQ(figures.at("rising"), 0.6);
   EXPECT_DOUBLE_EQ(figures.at("ends_higher"), 0.8);
   EXPECT_DOUBLE_EQ(figures.at("crossing_up"), 0.5);
