@@ -1,5 +1,5 @@
 # Who may include whom, and where each foreign API may enter.
-#   cmake -DROOT=<tree> -P layering_test.cmake               fails, naming file, line and include, where a rule is broken
+#   cmake -DROOT=<tree> -P layering_test.cmake               fails, naming file and include, where a rule is broken
 #   cmake -DROOT=<tree> -DSELF_TEST=<folder> -P ...          plants one violation of each rule there and sees it found
 cmake_minimum_required(VERSION 3.22)
 
@@ -37,7 +37,7 @@ function(first_rule rules subject result)
   set(${result} "" PARENT_SCOPE)
 endfunction()
 
-# Appends "file:line: includes X" to `result` for every include that breaks a rule.
+# Appends "file: includes X" to `result` for every include that breaks a rule.
 function(check_tree root result)
   set(found)
   file(GLOB_RECURSE files RELATIVE ${root} ${root}/io/*.?pp ${root}/distributed/*.?pp ${root}/stages/*.?pp

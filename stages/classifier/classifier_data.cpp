@@ -111,10 +111,9 @@ void check_data(const ImageSet& images, const std::filesystem::path& file,
            ": has no validation images (the best weights are chosen by them); check the split "
            "fractions of ingest");
   const auto positives = pooled_labels(val.labels, positive).sum().item<int64_t>();
-  validate(positives > 0 && positives<val.size(), name, ": all ", val.size(),
-                                      " validation images are ", positives> 0
-               ? "positive"
-               : "negative",
+  const bool both = positives > 0 && val.size() > positives;
+  validate(both, name, ": all ", val.size(), " validation images are ",
+           positives > 0 ? "positive" : "negative",
            " (no AUC can be taken of one kind); give ingest more images, another seed or a larger "
            "validation share, or check "
            "classifier.positive");

@@ -1,10 +1,5 @@
 #include "stages/gan/gan_stage.hpp"
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
-#include <filesystem>
-
 #include "io/base/error.hpp"
 #include "io/image_set.hpp"
 #include "io/picture.hpp"
@@ -12,6 +7,11 @@
 #include "stages/gan/gan_trainer.hpp"
 #include "stages/training/meters.hpp"
 #include "stages/training/sampler.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <filesystem>
 
 namespace fs = std::filesystem;
 
@@ -23,10 +23,14 @@ constexpr int64_t kGridImages = 32;
 constexpr int64_t kAutomaticSnapshots = 20;
 
 void check_images(const ImageSet& images, const fs::path& file) {
+  validate(!images.indices(Split::train).empty(), file.string(),
+           ": has no training images; check the split fractions of ingest");
   const auto resolution = static_cast<uint64_t>(images.height());
-  validate(images.height() == images.width() && std::has_single_bit(resolution) && resolution >= 16 && resolution <= 1024,
+  validate(images.height() == images.width() && std::has_single_bit(resolution) &&
+               resolution >= 16 && resolution <= 1024,
            file.string(), ": holds images of ", images.height(), "x", images.width(),
-           " (StyleGAN2 works on squares of a power of two from 16 to 1024); set ingest.resolution to one");
+           " (StyleGAN2 works on squares of a power of two from 16 to 1024); set ingest.resolution "
+           "to one");
 }
 
 GeneratorOptions generator_options(const GanConfig& config, const ImageSet& images) {
@@ -43,7 +47,8 @@ GeneratorOptions generator_options(const GanConfig& config, const ImageSet& imag
   return options;
 }
 
-DiscriminatorOptions discriminator_options(const GanConfig& config, const GeneratorOptions& generator) {
+DiscriminatorOptions discriminator_options(const GanConfig& config,
+                                           const GeneratorOptions& generator) {
   DiscriminatorOptions options;
   options.c_dim = generator.c_dim;
   options.resolution = generator.resolution;
@@ -56,10 +61,12 @@ DiscriminatorOptions discriminator_options(const GanConfig& config, const Genera
   return options;
 }
 
-// The training split as the discriminator sees it: an endless, keyed shuffle; mirroring doubles the set.
+// The training split as the discriminator sees it: an endless, keyed shuffle; mirroring doubles the
+// set.
 class RealImages {
  public:
-  RealImages(const ImageSet& images, const GanConfig& config, uint64_t seed, torch::TensorOptions options)
+  RealImages(const ImageSet& images, const GanConfig& config, uint64_t seed,
+             torch::TensorOptions options)
       : images_(images),
         rows_(images.indices(Split::train)),
         mirror_(config.mirror),
@@ -94,8 +101,10 @@ class RealImages {
 
  private:
   torch::Tensor one_hot(const std::vector<int64_t>& rows) const {
-    auto labels = torch::zeros({static_cast<int64_t>(rows.size()), static_cast<int64_t>(images_.label_names().size())});
-    for (size_t i = 0; i < rows.size(); ++i) labels[static_cast<int64_t>(i)][images_.record(rows[i]).label] = 1;
+    auto labels = torch::zeros(
+        {static_cast<int64_t>(rows.size()), static_cast<int64_t>(images_.label_names().size())});
+    for (size_t i = 0; i < rows.size(); ++i)
+      labels[static_cast<int64_t>(i)][images_.record(rows[i]).label] = 1;
     return labels.to(options_);
   }
 
@@ -109,7 +118,8 @@ class RealImages {
 // Grids and generator snapshots on the way, always of the same latents.
 class Snapshots {
  public:
-  Snapshots(const GanConfig& config, RunContext& context, Generator average, int64_t total_steps, torch::Tensor label_pool)
+  Snapshots(const GanConfig& config, RunContext& context, Generator average, int64_t total_steps,
+            torch::Tensor label_pool)
       : keep_(config.snapshots_keep), context_(context), average_(std::move(average)) {
     const double steps = config.snapshot_kimg * 1000 / static_cast<double>(config.batch);
     every_ = config.snapshot_kimg > 0 ? std::max<int64_t>(std::llround(steps), 1)
@@ -120,7 +130,9 @@ class Snapshots {
     // Step -1 is no training step: the grid's latents are its own.
     latents_ = draws.latents(-1, Phase::g_main, samples);
     if (label_pool.defined())
-      labels_ = label_pool.index_select(0, draws.label_rows(-1, Phase::g_main, samples, label_pool.size(0)).to(label_pool.device()));
+      labels_ = label_pool.index_select(
+          0,
+          draws.label_rows(-1, Phase::g_main, samples, label_pool.size(0)).to(label_pool.device()));
   }
 
   void after(int64_t completed) {
@@ -175,7 +187,8 @@ void write_real_grid(const ImageSet& images, const fs::path& file) {
   auto rows = images.indices(Split::train);
   const auto step = std::max<size_t>(rows.size() / kGridImages, 1);
   std::vector<int64_t> chosen;
-  for (size_t i = 0; i < rows.size() && chosen.size() < kGridImages; i += step) chosen.push_back(rows[i]);
+  for (size_t i = 0; i < rows.size() && chosen.size() < kGridImages; i += step)
+    chosen.push_back(rows[i]);
   write_png(file, tile_grid(images.read(chosen), kGridColumns));
 }
 
@@ -199,8 +212,8 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
     network->to(context.device, context.dtype);
 
   RealImages reals(images, config, context.seed, context.options());
-  validate(reals.size() > 0, images_file.string(), ": has no training images; check the split fractions of ingest");
-  KeyedGanDraws draws(context.seed, g_options, config.style_mixing, config.noise == "random", context.options());
+  KeyedGanDraws draws(context.seed, g_options, config.style_mixing, config.noise == "random",
+                      context.options());
   GanTrainer trainer(config, generator, discriminator, average, context.world, draws);
   const auto label_pool = config.conditional ? reals.label_pool() : torch::Tensor();
   trainer.set_label_pool(label_pool);
@@ -210,25 +223,27 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   TrainingLoop loop(context, "gan", config.checkpoint, total_steps, config.batch, config.log_every);
   loop.add("gan", trainer.tensors());
   loop.add("path_length_mean", trainer.path_length_mean());
-  Meters meters({"loss_g", "loss_d", "path_loss", "path_length", "r1_loss", "logit_real", "logit_fake", "r_t", "non_finite"});
+  Meters meters({"loss_g", "loss_d", "path_loss", "path_length", "r1_loss", "logit_real",
+                 "logit_fake", "r_t", "non_finite"});
   meters.register_with(loop);
   int64_t non_finite = 0;
   loop.add("non_finite_total", non_finite);
   Snapshots snapshots(config, context, average, total_steps, label_pool);
 
-  Figures last;
   for (int64_t step = loop.start(); step < total_steps; ++step) {
-    const auto figures = trainer.step(step, reals.batch(step, config.batch, trainer.local_samples()));
+    const auto figures =
+        trainer.step(step, reals.batch(step, config.batch, trainer.local_samples()));
     feed(meters, figures);
     non_finite += figures.non_finite;
     snapshots.after(step + 1);
-    loop.end_step(step, [&] { return last = meters.take(); });
+    loop.end_step(step, [&] { return meters.take(); });
   }
 
   const auto folder = context.out_dir;
   on_root(context.world, [&] {
     save_generator((folder / fs::path(artifacts::generator).filename()).string(), average);
-    save_discriminator((folder / fs::path(artifacts::discriminator).filename()).string(), discriminator);
+    save_discriminator((folder / fs::path(artifacts::discriminator).filename()).string(),
+                       discriminator);
     snapshots.write_grid(folder / fs::path(artifacts::sample_grid).filename());
     write_real_grid(images, folder / fs::path(artifacts::real_grid).filename());
   });
@@ -239,7 +254,8 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
                          {"discriminator_parameters", trainer.discriminator_parameters().size()},
                          {"non_finite_gradients", non_finite},
                          {"images_per_second", loop.rate()}};
-  for (const auto& [name, value] : last) metrics[name] = value;
+  // Again the means of the last line, also where a run went on from a checkpoint of the last step.
+  for (const auto& [name, value] : meters.take()) metrics[name] = value;
   return metrics;
 }
 

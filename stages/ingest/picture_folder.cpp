@@ -136,7 +136,6 @@ PictureFolder list_pictures(const IngestConfig& config) {
   PictureFolder folder;
   folder.label_names = label_names_of(root, trees, config.class_names);
   for (const auto& tree : trees) {
-    folder.has_test |= tree.split == Split::test;
     for (size_t label = 0; label < folder.label_names.size(); ++label) {
       const std::string below = tree.below + folder.label_names[label];
       if (!fs::is_directory(root / below)) continue;

@@ -22,7 +22,6 @@ struct ListedPicture {
 struct PictureFolder {
   std::vector<std::string> label_names;
   std::vector<ListedPicture> pictures;  // sorted by path
-  bool has_test = false;                // mode folders: there is a test folder
 };
 
 // Throws Error when the folder, a split folder or the pictures of a class are missing, when there

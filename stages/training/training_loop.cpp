@@ -5,11 +5,24 @@
 #include "stages/artifacts.hpp"
 
 namespace stylescope {
+namespace {
+
+// Bit for bit: a mean may be NaN or infinite, which JSON could not carry.
+template <class Number>
+void broadcast(Communicator& world, Number& number) {
+  auto value = torch::full({1}, number, torch::CppTypeToScalarType<Number>::value);
+  world.broadcast(value, 0);
+  number = value.template item<Number>();
+}
+
+}  // namespace
 
 void CheckpointConfig::describe(Fields& f) {
-  f.field("minutes", minutes, {0, 1e6}, "a checkpoint at least this often, in minutes (0: not by time)");
+  f.field("minutes", minutes, {0, 1e6},
+          "a checkpoint at least this often, in minutes (0: not by time)");
   f.field("steps", steps, {0, 1'000'000'000}, "and every so many steps (0: not by steps)");
-  f.field("keep", keep, {1, 1000}, "how many checkpoints are kept; a damaged newest one falls back to the one before");
+  f.field("keep", keep, {1, 1000},
+          "how many checkpoints are kept; a damaged newest one falls back to the one before");
 }
 
 TrainingLoop::TrainingLoop(RunContext& context, std::string stage, const CheckpointConfig& config,
@@ -25,18 +38,26 @@ TrainingLoop::TrainingLoop(RunContext& context, std::string stage, const Checkpo
   if (context.world.is_root()) metrics_ = MetricsLog(context.out_dir / artifacts::metrics_log);
 }
 
-void TrainingLoop::add(const std::string& name, torch::Tensor tensor) { tensors_.emplace_back(name, std::move(tensor)); }
+void TrainingLoop::add(const std::string& name, torch::Tensor tensor) {
+  tensors_.emplace_back(name, std::move(tensor));
+}
 
-void TrainingLoop::add(const std::string& prefix, const std::vector<std::pair<std::string, torch::Tensor>>& tensors) {
+void TrainingLoop::add(const std::string& prefix,
+                       const std::vector<std::pair<std::string, torch::Tensor>>& tensors) {
   for (const auto& [name, tensor] : tensors) add(prefix + "." + name, tensor);
 }
 
-void TrainingLoop::add(const std::string& name, int64_t& number) { integers_.emplace_back(name, &number); }
+void TrainingLoop::add(const std::string& name, int64_t& number) {
+  integers_.emplace_back(name, &number);
+}
 
-void TrainingLoop::add(const std::string& name, double& number) { reals_.emplace_back(name, &number); }
+void TrainingLoop::add(const std::string& name, double& number) {
+  reals_.emplace_back(name, &number);
+}
 
 void TrainingLoop::add_buffers(const std::string& prefix, torch::nn::Module& module) {
-  for (const auto& buffer : module.named_buffers()) add(prefix + "." + buffer.key(), buffer.value());
+  for (const auto& buffer : module.named_buffers())
+    add(prefix + "." + buffer.key(), buffer.value());
 }
 
 int64_t TrainingLoop::start() {
@@ -45,36 +66,49 @@ int64_t TrainingLoop::start() {
   on_root(context_.world, [&] {
     if (auto newest = directory_.load_newest()) {
       checkpoint = std::move(*newest);
+      const auto fits = [&](bool ok, const std::string& what) {
+        validate(ok, directory_.path_of(checkpoint.step).string(), ": does not fit this stage (",
+                 what, " is missing or of another shape); move the folder ",
+                 context_.out_dir.string(), " away to start anew");
+      };
       for (const auto& [name, tensor] : tensors_) {
         const auto found = std::find_if(checkpoint.tensors.begin(), checkpoint.tensors.end(),
                                         [&name = name](const auto& t) { return t.first == name; });
-        validate(found != checkpoint.tensors.end() && found->second.sizes() == tensor.sizes(),
-                 directory_.path_of(checkpoint.step).string(), ": does not fit this stage (tensor '", name,
-                 "' is missing or of another shape); move the folder ", context_.out_dir.string(), " away to start anew");
+        fits(found != checkpoint.tensors.end() && found->second.sizes() == tensor.sizes(),
+             "tensor '" + name + "'");
         tensor.copy_(found->second);
       }
+      const auto load = [&](const auto& numbers) {
+        for (const auto& [name, number] : numbers) {
+          fits(checkpoint.numbers.contains(name), "number '" + name + "'");
+          checkpoint.numbers.at(name).get_to(*number);
+        }
+      };
+      load(integers_);
+      load(reals_);
       log::info("{}: goes on from the checkpoint of step {}", stage_, checkpoint.step);
     }
     metrics_.cut_back(checkpoint.step);
   });
-  const auto numbers = nlohmann::json::parse(context_.world.broadcast(
-      nlohmann::json{{"step", checkpoint.step}, {"numbers", checkpoint.numbers}}.dump(), 0));
-  const auto step = numbers.at("step").get<int64_t>();
+  int64_t& step = checkpoint.step;
+  broadcast(context_.world, step);
   if (step > 0) {
     for (auto& [name, tensor] : tensors_) {
       auto whole = tensor.contiguous();
       context_.world.broadcast(whole, 0);
       if (!whole.is_same(tensor)) tensor.copy_(whole);
     }
-    for (auto& [name, number] : integers_) *number = numbers.at("numbers").at(name).get<int64_t>();
-    for (auto& [name, number] : reals_) *number = numbers.at("numbers").at(name).get<double>();
+    for (auto& [name, number] : integers_) broadcast(context_.world, *number);
+    for (auto& [name, number] : reals_) broadcast(context_.world, *number);
   }
   progress_.starts_at(step);
   last_save_ = std::chrono::steady_clock::now();
   return step;
 }
 
-bool TrainingLoop::log_due(int64_t step) const { return (step + 1) % log_every_ == 0 || step + 1 == total_steps_; }
+bool TrainingLoop::log_due(int64_t step) const {
+  return (step + 1) % log_every_ == 0 || step + 1 == total_steps_;
+}
 
 void TrainingLoop::log(int64_t step, const Figures& figures) {
   nlohmann::ordered_json line{{"step", step}};
@@ -89,17 +123,22 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
     log(step, due);
     progress_.update(completed, due);
   }
-  // One small reduction carries both questions: has anyone been asked to stop, and does the root's clock say "save"?
-  const std::chrono::duration<double, std::ratio<60>> since = std::chrono::steady_clock::now() - last_save_;
-  const bool by_time = context_.world.is_root() && config_.minutes > 0 && since.count() >= config_.minutes;
-  auto asked = torch::tensor({context_.stop.requested() ? 1.0 : 0.0, by_time ? 1.0 : 0.0}, torch::kFloat64);
+  // One small reduction carries both questions: has anyone been asked to stop, and does the root's
+  // clock say "save"?
+  const std::chrono::duration<double, std::ratio<60>> since =
+      std::chrono::steady_clock::now() - last_save_;
+  const bool by_time =
+      context_.world.is_root() && config_.minutes > 0 && since.count() >= config_.minutes;
+  auto asked =
+      torch::tensor({context_.stop.requested() ? 1.0 : 0.0, by_time ? 1.0 : 0.0}, torch::kFloat64);
   context_.world.all_reduce(asked, ReduceOp::max);
   const bool stop = asked[0].item<double>() > 0 && completed < total_steps_;
   const bool by_steps = config_.steps > 0 && completed % config_.steps == 0;
   if (stop || by_steps || asked[1].item<double>() > 0) save(completed);
   if (stop)
-    throw Interrupted(detail::concatenate(stage_, ": stopped after step ", completed, " of ", total_steps_,
-                                          "; a checkpoint was written, run the same command again to go on"));
+    throw Interrupted(
+        detail::concatenate(stage_, ": stopped after step ", completed, " of ", total_steps_,
+                            "; a checkpoint was written, run the same command again to go on"));
 }
 
 void TrainingLoop::save(int64_t completed) {

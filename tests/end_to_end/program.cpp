@@ -27,7 +27,8 @@ constexpr auto kPatience = std::chrono::seconds(90);
 std::vector<std::string> command_line(const std::vector<std::string>& arguments, int ranks) {
   std::vector<std::string> line;
   if (ranks > 0)
-    line = {STYLESCOPE_MPIEXEC, "-n", std::to_string(ranks), "--oversubscribe", "--bind-to", "none"};
+    line = {STYLESCOPE_MPIEXEC, "-n",        std::to_string(ranks),
+            "--oversubscribe",  "--bind-to", "none"};
   line.push_back(STYLESCOPE_BINARY);
   line.insert(line.end(), arguments.begin(), arguments.end());
   return line;

@@ -1,15 +1,15 @@
 // The contract of Communicator, on every number of ranks it is registered with.
 #include "distributed/communicator.hpp"
 
-#include <gtest/gtest.h>
+#include "distributed/stop_signal.hpp"
+#include "io/base/error.hpp"
+#include "tests/support/world.hpp"
 
 #include <chrono>
 #include <csignal>
 #include <thread>
 
-#include "distributed/stop_signal.hpp"
-#include "io/base/error.hpp"
-#include "tests/support/world.hpp"
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -21,7 +21,8 @@ TEST(Communicator, AllReduce) {
   for (const auto dtype : {torch::kFloat64, torch::kFloat32, torch::kInt64, torch::kInt32}) {
     auto sum = torch::full({3, 5}, world().rank() + 1, dtype);
     world().all_reduce(sum);
-    EXPECT_TRUE(torch::equal(sum, torch::full({3, 5}, static_cast<int64_t>(n * (n + 1) / 2), dtype)));
+    EXPECT_TRUE(
+        torch::equal(sum, torch::full({3, 5}, static_cast<int64_t>(n * (n + 1) / 2), dtype)));
     auto largest = torch::full({2}, world().rank(), dtype);
     world().all_reduce(largest, ReduceOp::max);
     EXPECT_TRUE(torch::equal(largest, torch::full({2}, static_cast<int64_t>(n - 1), dtype)));
@@ -53,12 +54,14 @@ TEST(Communicator, BroadcastAndGather) {
   const auto gathered = world().all_gather(rows);
   ASSERT_EQ(static_cast<int>(gathered.size()), world().size());
   for (int r = 0; r < world().size(); ++r)
-    EXPECT_TRUE(torch::equal(gathered[static_cast<size_t>(r)], torch::full({r, 2}, r, torch::kFloat64)));
+    EXPECT_TRUE(
+        torch::equal(gathered[static_cast<size_t>(r)], torch::full({r, 2}, r, torch::kFloat64)));
 
   EXPECT_EQ(world().broadcast(world().is_root() ? "a word" : "", 0), "a word");
   EXPECT_EQ(world().broadcast("", 0), "");
   const auto texts = world().all_gather(std::string(static_cast<size_t>(world().rank()), 'x'));
-  for (int r = 0; r < world().size(); ++r) EXPECT_EQ(texts[static_cast<size_t>(r)].size(), static_cast<size_t>(r));
+  for (int r = 0; r < world().size(); ++r)
+    EXPECT_EQ(texts[static_cast<size_t>(r)].size(), static_cast<size_t>(r));
 }
 
 TEST(Communicator, WorkOfTheRootFailsOnEveryRank) {
@@ -74,6 +77,9 @@ TEST(Communicator, WorkOfTheRootFailsOnEveryRank) {
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(), "disk full");
   }
+  // The kind decides the exit code, and must be the same everywhere.
+  EXPECT_THROW(on_root(world(), [] { throw Interrupted("stopped"); }), Interrupted);
+  EXPECT_THROW(on_root(world(), [] { throw UsageError("no such class"); }), UsageError);
 }
 
 TEST(StopSignal, OneRankAsksAllAgree) {
