@@ -1,8 +1,8 @@
 #include "distributed/communicator.hpp"
 
-#include <cstdlib>
-
 #include "io/base/error.hpp"
+
+#include <cstdlib>
 
 namespace stylescope {
 namespace {
@@ -34,7 +34,8 @@ double Communicator::all_reduce(double value, ReduceOp op) {
 std::string Communicator::broadcast(const std::string& text, int root) {
   auto length = torch::full({1}, static_cast<int64_t>(text.size()), torch::kInt64);
   broadcast(length, root);
-  auto bytes = rank() == root ? bytes_of(text) : torch::empty({length.item<int64_t>()}, torch::kUInt8);
+  auto bytes =
+      rank() == root ? bytes_of(text) : torch::empty({length.item<int64_t>()}, torch::kUInt8);
   if (bytes.numel() > 0) broadcast(bytes, root);
   return text_of(bytes);
 }
@@ -60,22 +61,38 @@ std::vector<torch::Tensor> SelfCommunicator::all_gather(const torch::Tensor& ten
 
 void SelfCommunicator::abort(int exit_code) { std::_Exit(exit_code); }
 
+namespace {
+
+// The kind of a failure, for the ranks that only hear of it: all must leave with the same exit
+// code.
+char kind_of(const std::exception& error) {
+  if (dynamic_cast<const Interrupted*>(&error)) return 'i';
+  return dynamic_cast<const UsageError*>(&error) ? 'u' : 'e';
+}
+
+[[noreturn]] void rethrow(char kind, const std::string& text) {
+  if (kind == 'i') throw Interrupted(text);
+  if (kind == 'u') throw UsageError(text);
+  throw Error(text);
+}
+
+}  // namespace
+
 void on_root(Communicator& world, const std::function<void()>& work) {
   std::exception_ptr cause;
-  std::string failure;
+  std::string failure;  // its kind, then its text; empty: none
   if (world.is_root()) {
     try {
       work();
     } catch (const std::exception& error) {
       cause = std::current_exception();
-      failure = error.what();
-      if (failure.empty()) failure = "unknown failure";
+      failure = kind_of(error) + std::string(error.what());
     }
   }
   world.barrier();  // sleeps: the broadcast below would spin for as long as the root works
   failure = world.broadcast(failure, 0);
   if (cause) std::rethrow_exception(cause);
-  if (!failure.empty()) throw Error(failure);
+  if (!failure.empty()) rethrow(failure[0], failure.substr(1));
 }
 
 }  // namespace stylescope

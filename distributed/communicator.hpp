@@ -1,22 +1,25 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-// The world of ranks as the rest of the program sees it. One rank is an ordinary case: SelfCommunicator is a real
-// implementation, and no caller asks whether there is more than one rank.
+#include <torch/torch.h>
+
+// The world of ranks as the rest of the program sees it. One rank is an ordinary case:
+// SelfCommunicator is a real implementation, and no caller asks whether there is more than one
+// rank.
 //
-// Every call is collective: all ranks make the same calls in the same order with tensors of the same shape and dtype.
-// Tensors may lie on any device; they are contiguous (checked). A failure of MPI throws Error.
+// Every call is collective: all ranks make the same calls in the same order with tensors of the
+// same shape and dtype. Tensors may lie on any device; they are contiguous (checked). A failure of
+// MPI throws Error.
 namespace stylescope {
 
 enum class ReduceOp { sum, max, min };
 
-// An operation under way. wait() returns when the tensor holds the result; the destructor waits too.
+// An operation under way. wait() returns when the tensor holds the result; the destructor waits
+// too.
 class Work {
  public:
   virtual ~Work() = default;
@@ -34,7 +37,8 @@ class Communicator {
   virtual std::unique_ptr<Work> all_reduce_async(torch::Tensor tensor, ReduceOp op) = 0;
   // In place, from `root` to all.
   virtual void broadcast(torch::Tensor tensor, int root) = 0;
-  // One tensor a rank, in rank order; shapes may differ between ranks (dtypes and the number of axes may not).
+  // One tensor a rank, in rank order; shapes may differ between ranks (dtypes and the number of
+  // axes may not).
   virtual std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) = 0;
   // Sleeps while it waits: a rank with nothing to do leaves its core to the others.
   virtual void barrier() = 0;
@@ -63,8 +67,8 @@ class SelfCommunicator final : public Communicator {
   [[noreturn]] void abort(int exit_code) override;
 };
 
-// Runs `work` on the root alone, while the others sleep; a failure there is thrown on every rank, with the same text,
-// so that nobody waits for a rank that has given up.
+// Runs `work` on the root alone, while the others sleep; a failure there is thrown on every rank,
+// with the same text, so that nobody waits for a rank that has given up.
 void on_root(Communicator& world, const std::function<void()>& work);
 
 }  // namespace stylescope

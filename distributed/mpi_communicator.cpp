@@ -1,11 +1,11 @@
+#include "distributed/mpi_session.hpp"
+#include "io/base/error.hpp"
+
 #include <chrono>
 #include <limits>
 #include <thread>
 
 #include <mpi.h>
-
-#include "distributed/mpi_session.hpp"
-#include "io/base/error.hpp"
 
 namespace stylescope {
 namespace {
@@ -41,12 +41,15 @@ MPI_Op op_of(ReduceOp op) {
 }
 
 int count_of(const torch::Tensor& tensor) {
-  SS_CHECK(tensor.is_contiguous() && tensor.numel() <= std::numeric_limits<int>::max(), tensor.sizes());
+  SS_CHECK(tensor.is_contiguous() && tensor.numel() <= std::numeric_limits<int>::max(),
+           tensor.sizes());
   return static_cast<int>(tensor.numel());
 }
 
 // MPI works on host memory: a tensor elsewhere goes through a copy.
-torch::Tensor host(const torch::Tensor& tensor) { return tensor.device().is_cpu() ? tensor : tensor.to(torch::kCPU); }
+torch::Tensor host(const torch::Tensor& tensor) {
+  return tensor.device().is_cpu() ? tensor : tensor.to(torch::kCPU);
+}
 
 class MpiWork final : public Work {
  public:
@@ -84,14 +87,16 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Work> all_reduce_async(torch::Tensor tensor, ReduceOp op) override {
     auto staged = host(tensor);
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Iallreduce(MPI_IN_PLACE, staged.data_ptr(), count_of(staged), type_of(staged), op_of(op), comm_, &request),
+    check(MPI_Iallreduce(MPI_IN_PLACE, staged.data_ptr(), count_of(staged), type_of(staged),
+                         op_of(op), comm_, &request),
           "MPI_Iallreduce");
     return std::make_unique<MpiWork>(request, staged, tensor);
   }
 
   void broadcast(torch::Tensor tensor, int root) override {
     auto staged = host(tensor);
-    check(MPI_Bcast(staged.data_ptr(), count_of(staged), type_of(staged), root, comm_), "MPI_Bcast");
+    check(MPI_Bcast(staged.data_ptr(), count_of(staged), type_of(staged), root, comm_),
+          "MPI_Bcast");
     if (!staged.is_same(tensor)) tensor.copy_(staged);
   }
 
@@ -100,13 +105,15 @@ class MpiCommunicator final : public Communicator {
     auto shapes = torch::empty({size_, std::max<int64_t>(mine.dim(), 1)}, torch::kInt64);
     auto shape = torch::zeros({shapes.size(1)}, torch::kInt64);
     for (int64_t d = 0; d < mine.dim(); ++d) shape[d] = mine.size(d);
-    check(MPI_Allgather(shape.data_ptr(), count_of(shape), MPI_INT64_T, shapes.data_ptr(), count_of(shape), MPI_INT64_T, comm_),
+    check(MPI_Allgather(shape.data_ptr(), count_of(shape), MPI_INT64_T, shapes.data_ptr(),
+                        count_of(shape), MPI_INT64_T, comm_),
           "MPI_Allgather");
     std::vector<torch::Tensor> gathered;
     std::vector<int> counts, offsets;
     int64_t total = 0;
     for (int r = 0; r < size_; ++r) {
-      std::vector<int64_t> sizes(shapes[r].data_ptr<int64_t>(), shapes[r].data_ptr<int64_t>() + mine.dim());
+      std::vector<int64_t> sizes(shapes[r].data_ptr<int64_t>(),
+                                 shapes[r].data_ptr<int64_t>() + mine.dim());
       gathered.push_back(torch::empty(sizes, mine.options()));
       counts.push_back(count_of(gathered.back()));
       offsets.push_back(static_cast<int>(total));
@@ -114,8 +121,8 @@ class MpiCommunicator final : public Communicator {
     }
     SS_CHECK(total <= std::numeric_limits<int>::max(), total, " elements in one all_gather");
     auto flat = torch::empty({total}, mine.options());
-    check(MPI_Allgatherv(mine.data_ptr(), count_of(mine), type_of(mine), flat.data_ptr(), counts.data(), offsets.data(),
-                         type_of(flat), comm_),
+    check(MPI_Allgatherv(mine.data_ptr(), count_of(mine), type_of(mine), flat.data_ptr(),
+                         counts.data(), offsets.data(), type_of(flat), comm_),
           "MPI_Allgatherv");
     for (int r = 0; r < size_; ++r) {
       const auto at = static_cast<size_t>(r);

@@ -1,13 +1,14 @@
 #pragma once
 
-#include <memory>
-
 #include "distributed/communicator.hpp"
+
+#include <memory>
 
 namespace stylescope {
 
-// MPI from start to end, and the world of its ranks (one, when started without mpirun or srun). Nothing else in the program
-// knows mpi.h. Destroy it on every rank; when a rank leaves by an exception instead, call world().abort().
+// MPI from start to end, and the world of its ranks (one, when started without mpirun or srun).
+// Nothing else in the program knows mpi.h. Destroy it on every rank; when a rank leaves by an
+// exception instead, call world().abort().
 class MpiSession {
  public:
   MpiSession(int* argc, char*** argv);

@@ -1,13 +1,14 @@
 #include "distributed/random.hpp"
 
-#include <ATen/CPUGeneratorImpl.h>
-
 #include "io/base/error.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
 
 namespace stylescope {
 namespace {
 
-// Finalizer of SplitMix64 (Steele, Lea, Flood 2014): a bijection whose output bits all depend on all input bits.
+// Finalizer of SplitMix64 (Steele, Lea, Flood 2014): a bijection whose output bits all depend on
+// all input bits.
 uint64_t mix(uint64_t x) {
   x += 0x9E3779B97F4A7C15ULL;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -41,8 +42,8 @@ torch::Generator keyed_generator(const RandomKey& key, int64_t sample) {
   return at::make_generator<at::CPUGeneratorImpl>(hash_key(key, sample));
 }
 
-torch::Tensor keyed_normal(const RandomKey& key, at::ArrayRef<int64_t> samples, at::IntArrayRef shape,
-                           const torch::TensorOptions& options) {
+torch::Tensor keyed_normal(const RandomKey& key, at::ArrayRef<int64_t> samples,
+                           at::IntArrayRef shape, const torch::TensorOptions& options) {
   return draw_rows(key, samples, shape, options,
                    [](torch::Tensor& row, const torch::Generator& g) { row.normal_(0, 1, g); });
 }

@@ -1,9 +1,9 @@
 #include "distributed/stop_signal.hpp"
 
+#include "io/base/error.hpp"
+
 #include <array>
 #include <csignal>
-
-#include "io/base/error.hpp"
 
 namespace stylescope {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "distributed/communicator.hpp"
 
-// SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 ask for a stop: the handler sets a flag, nothing else; the ranks agree on it at
-// the end of a step, write a checkpoint and leave with exit code 75.
+// SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 ask for a stop: the handler sets a flag, nothing else; the
+// ranks agree on it at the end of a step, write a checkpoint and leave with exit code 75.
 namespace stylescope {
 
 class StopSignal {

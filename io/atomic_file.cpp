@@ -1,14 +1,13 @@
 #include "io/atomic_file.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
+#include "io/base/error.hpp"
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <sstream>
-
-#include "io/base/error.hpp"
+#include <unistd.h>
 
 namespace fs = std::filesystem;
 
@@ -21,13 +20,15 @@ namespace {
     advice = "; free space there (nothing was changed), then run again";
   else if (code == EACCES || code == EPERM || code == EROFS)
     advice = "; choose a folder that you may write to";
-  throw Error(detail::concatenate(path.string(), ": cannot ", action, " (", std::strerror(code), ")", advice));
+  throw Error(detail::concatenate(path.string(), ": cannot ", action, " (", std::strerror(code),
+                                  ")", advice));
 }
 
 // A file descriptor that is closed on every way out.
 class Descriptor {
  public:
-  Descriptor(const fs::path& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
+  Descriptor(const fs::path& path, int flags)
+      : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
     if (fd_ < 0) fail(path_, "open", errno);
   }
   ~Descriptor() { ::close(fd_); }
@@ -78,7 +79,8 @@ void publish_text(const fs::path& target, std::string_view text) {
 }
 
 void publish_directory(const fs::path& partial, const fs::path& target) {
-  validate(!fs::exists(target), target.string(), ": is already there; a finished folder is never written over");
+  validate(!fs::exists(target), target.string(),
+           ": is already there; a finished folder is never written over");
   for (const auto& entry : fs::recursive_directory_iterator(partial)) {
     if (entry.is_regular_file()) sync_file(entry.path());
     if (entry.is_directory()) sync_folder(entry.path());

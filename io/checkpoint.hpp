@@ -1,7 +1,5 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -9,28 +7,33 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
+#include <torch/torch.h>
 
-// Checkpoints of a training stage: files checkpoint-<step>.safetensors in one folder, each published by rename and
-// carrying a SHA-256 of its content. A damaged one is found by it, named in a warning, and the one before is used.
+// Checkpoints of a training stage: files checkpoint-<step>.safetensors in one folder, each
+// published by rename and carrying a SHA-256 of its content. A damaged one is found by it, named in
+// a warning, and the one before is used.
 //
 // The file's metadata: format "stylescope.checkpoint.1", step, numbers (JSON; a NaN or infinity is
-// {"$float64_bits": "<16 hex digits>"}), and sha256 over, in this order: format, step, numbers, the number of tensors, and
-// for each tensor in file order its name, dtype, number of axes, extents and little-endian data. Texts are preceded by their
-// length; lengths and counts are 8-byte little-endian integers.
+// {"$float64_bits": "<16 hex digits>"}), and sha256 over, in this order: format, step, numbers, the
+// number of tensors, and for each tensor in file order its name, dtype, number of axes, extents and
+// little-endian data. Texts are preceded by their length; lengths and counts are 8-byte
+// little-endian integers.
 namespace stylescope {
 
 struct Checkpoint {
-  int64_t step = 0;                                             // completed steps
-  std::vector<std::pair<std::string, torch::Tensor>> tensors;   // CPU, contiguous
-  nlohmann::json numbers = nlohmann::json::object();            // counters and scalars; doubles keep every bit
+  int64_t step = 0;                                            // completed steps
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;  // CPU, contiguous
+  nlohmann::json numbers =
+      nlohmann::json::object();  // counters and scalars; doubles keep every bit
 };
 
 class CheckpointDirectory {
  public:
   CheckpointDirectory(std::filesystem::path directory, int64_t keep);
 
-  // Writes, fsyncs, renames, then removes all but the newest `keep`, and any of a later step (the run went back behind
-  // it because it is damaged). Throws Error (disk full, no permission), and then the folder is as it was.
+  // Writes, fsyncs, renames, then removes all but the newest `keep`, and any of a later step (the
+  // run went back behind it because it is damaged). Throws Error (disk full, no permission), and
+  // then the folder is as it was.
   void save(const Checkpoint& checkpoint);
   // The newest whole one, or nothing. Throws Error when there are checkpoints but none is whole.
   std::optional<Checkpoint> load_newest() const;

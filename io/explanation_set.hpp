@@ -1,19 +1,20 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <string>
 #include <vector>
 
-// explanations.h5: what explain found for each image, for the report, for evaluate and for users' own tools.
-// Axes: N images, L steps of the lambda grid, P target probabilities.
-//   /original (N,C,H,W) /reconstruction (N,C,H,W) /strip (N,L,C,H,W) /targets (N,P,C,H,W)        uint8
-//   /gradcam (N,H,W) in [0,1] /difference (N,H,W): |last strip image - first| averaged over channels, 0..255   float32
-//   /w (N,w_dim) /lambda (L) /f_original (N) /f_strip (N,L) /surrogate_strip (N,L) /target_lambda (N,P; NaN: out of
-//   reach) /f_targets (N,P) /target_probability (P)                                              float64
-//   /index (N) int64, row of images.h5 (-1: an image given on the command line)
-//   /label (N) int64 (-1: unknown) /name (N) /subject (N) strings
+#include <torch/torch.h>
+
+// explanations.h5: what explain found for each image, for the report, for evaluate and for users'
+// own tools. Axes: N images, L steps of the lambda grid, P target probabilities.
+//   /original (N,C,H,W) /reconstruction (N,C,H,W) /strip (N,L,C,H,W) /targets (N,P,C,H,W) uint8
+//   /gradcam (N,H,W) in [0,1] /difference (N,H,W): |last strip image - first| averaged over
+//   channels, 0..255   float32 /w (N,w_dim) /lambda (L) /f_original (N) /f_strip (N,L)
+//   /surrogate_strip (N,L) /target_lambda (N,P; NaN: out of reach) /f_targets (N,P)
+//   /target_probability (P)                                              float64 /index (N) int64,
+//   row of images.h5 (-1: an image given on the command line) /label (N) int64 (-1: unknown) /name
+//   (N) /subject (N) strings
 namespace stylescope {
 
 struct ExplanationSet {

@@ -260,11 +260,17 @@ Dataset File::dataset(const std::string& name) const {
 
 Dataset File::create(const std::string& name, int64_t type, const std::vector<int64_t>& shape,
                      int64_t creation) {
-  const Handle links = own<H5Pclose>(H5Pcreate(H5P_LINK_CREATE));
-  SS_CHECK(H5Pset_create_intermediate_group(links.get(), true) >= 0);
+  // Groups on the way are made here: those that HDF5 would make carry the time, and then the same
+  // content would not give the same bytes.
+  const Handle group = creation_list(H5P_GROUP_CREATE);
+  for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
+    if (const std::string above = name.substr(0, slash); !contains(above))
+      checked(own<H5Gclose>(
+                  H5Gcreate2(id_.get(), above.c_str(), H5P_DEFAULT, group.get(), H5P_DEFAULT)),
+              *origin_, "group '" + above + "' cannot be created");
   const Handle space = space_of(shape, H5Pget_layout(creation) == H5D_CHUNKED);
   Handle id = own<H5Dclose>(
-      H5Dcreate2(id_.get(), name.c_str(), type, space.get(), links.get(), creation, H5P_DEFAULT));
+      H5Dcreate2(id_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, creation, H5P_DEFAULT));
   return Dataset(checked(std::move(id), *origin_, "data set '" + name + "' cannot be created"),
                  name, origin_);
 }

@@ -1,19 +1,21 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-// images.h5: every image of a run, uint8, with what is known of it. Written once by ingest (or tile), read by all.
+#include <torch/torch.h>
+
+// images.h5: every image of a run, uint8, with what is known of it. Written once by ingest (or
+// tile), read by all.
 //   /images     (N, C, H, W) uint8, one image a chunk, uncompressed
 //   /label      (N) int64, index into /label_names        /split  (N) uint8: 0 train, 1 val, 2 test
 //   /subject    (N) variable-length UTF-8 string           /path   (N) where the image came from
-//   /label_names (K) strings                               /attributes/<name> (N) float64 (NaN: unknown)
-//   root attributes: format "stylescope.images", version, source (JSON text: how it was made)
+//   /label_names (K) strings                               /attributes/<name> (N) float64 (NaN:
+//   unknown) root attributes: format "stylescope.images", version, source (JSON text: how it was
+//   made)
 namespace stylescope {
 
 enum class Split : uint8_t { train = 0, val = 1, test = 2 };
@@ -45,7 +47,8 @@ class ImageSetWriter {
 
 class ImageSet {
  public:
-  // Throws Error: file, what is wrong (no HDF5, cut off, a data set missing or of another length, a subject in two splits).
+  // Throws Error: file, what is wrong (no HDF5, cut off, a data set missing or of another length, a
+  // subject in two splits).
   explicit ImageSet(const std::filesystem::path& file);
   ~ImageSet();
   ImageSet(ImageSet&&) noexcept;
@@ -58,7 +61,8 @@ class ImageSet {
   const std::vector<std::string>& label_names() const;
   const ImageRecord& record(int64_t index) const;
   const std::string& source_json() const;
-  // Indices of a split, ascending. Stages other than evaluate and explain never ask for Split::test.
+  // Indices of a split, ascending. Stages other than evaluate and explain never ask for
+  // Split::test.
   std::vector<int64_t> indices(Split split) const;
   // (n, C, H, W) uint8, CPU. Not from two threads at once.
   torch::Tensor read(at::ArrayRef<int64_t> indices) const;

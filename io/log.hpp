@@ -4,7 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
-// The one global: the program's logger. The root writes to stderr, every rank to its own file in the run directory.
+// The one global: the program's logger. The root writes to stderr, every rank to its own file in
+// the run directory.
 namespace stylescope::log {
 
 // stderr only (root: info and above; other ranks: errors).

@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-// metrics.jsonl: one JSON object a line, each with its "step". On resume it is cut back to the checkpoint's step, so that
-// no step stands there twice and none is missing.
+// metrics.jsonl: one JSON object a line, each with its "step". On resume it is cut back to the
+// checkpoint's step, so that no step stands there twice and none is missing.
 namespace stylescope {
 
 class MetricsLog {

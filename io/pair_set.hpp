@@ -1,16 +1,18 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-// Synthetic pairs (w_i, G(w_i)): every rank writes its own shard pairs-<rank>-of-<n>.h5, the root then writes pairs.h5, a
-// virtual data set over them. HDF5 answers zeros, without an error, for a shard that is missing: pairs.h5 therefore stores
-// each shard's name, rows, bytes and SHA-256, and PairSet checks them before it opens anything.
-//   /w (N, w_dim) float32 (float64 in float64 runs), /images (N, C, H, W) uint8, /index (N) int64: the keyed sample number
+#include <torch/torch.h>
+
+// Synthetic pairs (w_i, G(w_i)): every rank writes its own shard pairs-<rank>-of-<n>.h5, the root
+// then writes pairs.h5, a virtual data set over them. HDF5 answers zeros, without an error, for a
+// shard that is missing: pairs.h5 therefore stores each shard's name, rows, bytes and SHA-256, and
+// PairSet checks them before it opens anything.
+//   /w (N, w_dim) float32 (float64 in float64 runs), /images (N, C, H, W) uint8, /index (N) int64:
+//   the keyed sample number
 namespace stylescope {
 
 struct PairShard {
@@ -40,7 +42,8 @@ void write_pair_index(const std::filesystem::path& file, const std::vector<PairS
 
 class PairSet {
  public:
-  // Checks presence and size of every shard, and its SHA-256 when `verify`. Throws Error naming the shard.
+  // Checks presence and size of every shard, and its SHA-256 when `verify`. Throws Error naming the
+  // shard.
   explicit PairSet(const std::filesystem::path& file, bool verify = true);
   ~PairSet();
   PairSet(PairSet&&) noexcept;
@@ -50,7 +53,7 @@ class PairSet {
   int64_t w_dim() const;
   int64_t channels() const;
   int64_t resolution() const;
-  torch::Tensor w() const;                                        // (N, w_dim) as stored
+  torch::Tensor w() const;                                         // (N, w_dim) as stored
   torch::Tensor read_images(at::ArrayRef<int64_t> indices) const;  // (n, C, H, W) uint8
 
  private:

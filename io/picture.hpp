@@ -1,18 +1,19 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include <torch/torch.h>
+
 // Pictures in and out: PNG, JPEG, TIFF in; PNG out. OpenCV stays behind this header.
 namespace stylescope {
 
-// (C, H, W) uint8, C as asked for (1: luminance; 3: RGB). 16-bit pictures are scaled by 65535 -> 255; alpha is dropped.
-// Of a TIFF with several pages the first is read; an EXIF orientation is not applied. Throws Error: file, what is wrong
-// (no picture, cut off, damaged, empty, CMYK, unsupported depth), what to do. Decoders print nothing: stderr of the whole
-// process goes to memory meanwhile, one picture at a time.
+// (C, H, W) uint8, C as asked for (1: luminance; 3: RGB). 16-bit pictures are scaled by 65535 ->
+// 255; alpha is dropped. Of a TIFF with several pages the first is read; an EXIF orientation is not
+// applied. Throws Error: file, what is wrong (no picture, cut off, damaged, empty, CMYK,
+// unsupported depth), what to do. Decoders print nothing: stderr of the whole process goes to
+// memory meanwhile, one picture at a time.
 torch::Tensor read_picture(const std::filesystem::path& file, int64_t channels);
 
 // Area averaging down to size x size, centre-cropped to a square first. Enlarging is bilinear.

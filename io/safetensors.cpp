@@ -1,14 +1,14 @@
 #include "io/safetensors.hpp"
 
+#include "io/atomic_file.hpp"
+#include "io/base/error.hpp"
+#include "io/base/nearest.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-
-#include "io/atomic_file.hpp"
-#include "io/base/error.hpp"
-#include "io/base/nearest.hpp"
 
 namespace fs = std::filesystem;
 
@@ -44,8 +44,9 @@ struct Header {
   std::map<std::string, std::string> metadata;
 };
 
-// The header is JSON of one fixed form (objects of strings and arrays of whole numbers), so that reading it needs no JSON
-// library: what one carries to a bare GPU machine builds from LibTorch alone.
+// The header is JSON of one fixed form (objects of strings and arrays of whole numbers), so that
+// reading it needs no JSON library: what one carries to a bare GPU machine builds from LibTorch
+// alone.
 class HeaderParser {
  public:
   HeaderParser(const std::string& text, const fs::path& file) : text_(text), file_(file) {}
@@ -63,8 +64,9 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(detail::concatenate(file_.string(), ": is no safetensors file (its header: ", what, " at byte ",
-                                    position_ + 8, "); get the file again from where it came"));
+    throw Error(detail::concatenate(file_.string(), ": is no safetensors file (its header: ", what,
+                                    " at byte ", position_ + 8,
+                                    "); get the file again from where it came"));
   }
   char peek() {
     while (position_ < text_.size() && std::strchr(" \t\r\n", text_[position_])) ++position_;
@@ -111,7 +113,8 @@ class HeaderParser {
       return;
     }
     if (c != 'u' || position_ + 4 > text_.size()) fail("an unknown escape");
-    const auto code = static_cast<unsigned>(std::strtoul(text_.substr(position_, 4).c_str(), nullptr, 16));
+    const auto code =
+        static_cast<unsigned>(std::strtoul(text_.substr(position_, 4).c_str(), nullptr, 16));
     position_ += 4;
     if (code < 0x80) {
       value += static_cast<char>(code);
@@ -132,7 +135,8 @@ class HeaderParser {
         peek();
         int64_t value = 0;
         size_t digits = 0;
-        for (; position_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[position_]));
+        for (;
+             position_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[position_]));
              ++position_, ++digits)
           value = value * 10 + (text_[position_] - '0');
         if (digits == 0 || digits > 18) fail("a whole number expected");
@@ -152,7 +156,8 @@ class HeaderParser {
         const std::string dtype = string();
         const auto* found = std::find_if(kDtypes.begin(), kDtypes.end(),
                                          [&](const DtypeName& d) { return dtype == d.name; });
-        if (found == kDtypes.end()) fail(detail::concatenate("tensor '", name, "' has the unknown dtype ", dtype));
+        if (found == kDtypes.end())
+          fail(detail::concatenate("tensor '", name, "' has the unknown dtype ", dtype));
         e.dtype = found->dtype;
       } else if (key == "shape") {
         e.shape = integers();
@@ -177,7 +182,7 @@ class HeaderParser {
 int64_t bytes_of(const Entry& e) {
   int64_t count = 1;
   for (const auto n : e.shape) {
-    if (n != 0 && count > (int64_t{1} << 60) / n) return -1;
+    if (n != 0 && count > (int64_t{1} << 56) / n) return -1;
     count *= n;
   }
   return count * static_cast<int64_t>(torch::elementSize(e.dtype));
@@ -187,14 +192,18 @@ int64_t bytes_of(const Entry& e) {
 void check_layout(const Header& header, int64_t data_bytes, const fs::path& file) {
   std::vector<const Entry*> order;
   for (const auto& e : header.entries) order.push_back(&e);
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return std::tie(a->begin, a->end) < std::tie(b->begin, b->end); });
+  std::sort(order.begin(), order.end(), [](auto* a, auto* b) {
+    return std::tie(a->begin, a->end) < std::tie(b->begin, b->end);
+  });
   int64_t position = 0;
   for (const auto* e : order) {
-    validate(e->begin == position && e->end - e->begin == bytes_of(*e), file.string(), ": tensor '", e->name,
+    validate(e->begin == position && e->end - e->begin == bytes_of(*e), file.string(), ": tensor '",
+             e->name,
              "' has offsets that do not fit its shape (the file is damaged); get it again");
     position = e->end;
   }
-  validate(position == data_bytes, file.string(), ": holds ", data_bytes, " bytes of data where its header says ", position,
+  validate(position == data_bytes, file.string(), ": holds ", data_bytes,
+           " bytes of data where its header says ", position,
            " (the file was cut off or damaged); get it again");
 }
 
@@ -225,7 +234,8 @@ std::string header_of(const TensorFile& content) {
   std::string header = "{";
   if (!content.metadata.empty()) {
     header += "\"__metadata__\":{";
-    for (const auto& [key, value] : content.metadata) header += quoted(key) + ":" + quoted(value) + ",";
+    for (const auto& [key, value] : content.metadata)
+      header += quoted(key) + ":" + quoted(value) + ",";
     header.back() = '}';
     header += ',';
   }
@@ -247,7 +257,8 @@ std::string header_of(const TensorFile& content) {
 }  // namespace
 
 bool TensorFile::contains(const std::string& name) const {
-  return std::any_of(tensors.begin(), tensors.end(), [&](const auto& t) { return t.first == name; });
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [&](const auto& t) { return t.first == name; });
 }
 
 const torch::Tensor& TensorFile::at(const std::string& name) const {
@@ -269,7 +280,8 @@ TensorFile read_safetensors(const fs::path& file) {
   in.read(reinterpret_cast<char*>(&header_bytes), sizeof header_bytes);
   validate(in.good() && size >= 8 && header_bytes <= kLargestHeader &&
                static_cast<int64_t>(header_bytes) <= size - 8,
-           file.string(), ": is no safetensors file, or was cut off (", size, " bytes); get it again from where it came");
+           file.string(), ": is no safetensors file, or was cut off (", size,
+           " bytes); get it again from where it came");
   std::string text(header_bytes, '\0');
   in.read(text.data(), static_cast<std::streamsize>(header_bytes));
   const Header header = HeaderParser(text, file).parse();
@@ -299,7 +311,8 @@ void write_safetensors(const fs::path& file, const TensorFile& content) {
     out.write(reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes);
     out.write(header.data(), static_cast<std::streamsize>(header.size()));
     for (const auto& [name, tensor] : ready.tensors)
-      out.write(static_cast<const char*>(tensor.data_ptr()), static_cast<std::streamsize>(tensor.nbytes()));
+      out.write(static_cast<const char*>(tensor.data_ptr()),
+                static_cast<std::streamsize>(tensor.nbytes()));
     out.close();
     validate(out.good(), file.string(), ": cannot be written (", std::strerror(errno),
              "); check the free space and the permissions of its folder");

@@ -48,8 +48,6 @@ FileLock::FileLock(const std::filesystem::path& file, Mode mode)
   if (!written) log::warn("{}: cannot be written ({})", file.string(), std::strerror(errno));
 }
 
-FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
 FileLock::~FileLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }

@@ -12,8 +12,8 @@ class FileLock {
   enum class Mode { shared, exclusive };
   FileLock(const std::filesystem::path& file, Mode mode);
   ~FileLock();
-  FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&&) = delete;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
 
  private:
   int descriptor_ = -1;

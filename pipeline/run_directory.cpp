@@ -76,11 +76,12 @@ void RunDirectory::publish(const std::string& name, nlohmann::json record) {
   record["outputs"] = outputs_of(folder);
   record["output_hash"] = output_hash(record["outputs"]);
   // From here on the folder can be published without the stage (publish_left_over), so a kill in
-  // between costs nothing.
+  // between costs nothing. That takes resume.json, so it goes last.
   write_json(folder / kStageFile, record);
-  fs::remove(folder / kResumeFile);
   if (fs::exists(stage(name))) move_aside(stage(name));
   publish_directory(folder, stage(name));
+  std::error_code ignored;
+  fs::remove(stage(name) / kResumeFile, ignored);
 }
 
 bool RunDirectory::publish_left_over(const std::string& name, const nlohmann::json& key) {
@@ -115,7 +116,8 @@ nlohmann::json outputs_of(const fs::path& folder) {
 std::string output_hash(const nlohmann::json& outputs) {
   std::string text;
   for (const auto& [name, file] : outputs.items()) {
-    if (name.ends_with(".jsonl") || name.ends_with(".log")) continue;
+    if (name.ends_with(".jsonl") || name.ends_with(".log") || name.starts_with("checkpoints/"))
+      continue;
     text += file.at("sha256").get<std::string>() + " " + name + "\n";
   }
   return sha256_of(text);

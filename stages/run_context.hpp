@@ -1,18 +1,18 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "distributed/communicator.hpp"
+#include "distributed/stop_signal.hpp"
 
 #include <cstdint>
 #include <filesystem>
 
-#include "distributed/communicator.hpp"
-#include "distributed/stop_signal.hpp"
+#include <torch/torch.h>
 
 namespace stylescope {
 
-// What a stage gets besides its section of the configuration. It reads what earlier stages published under run_dir
-// (stages/artifacts.hpp has the names) and writes under out_dir, which the runner renames to run_dir/<stage> when the
-// stage returns.
+// What a stage gets besides its section of the configuration. It reads what earlier stages
+// published under run_dir (stages/artifacts.hpp has the names) and writes under out_dir, which the
+// runner renames to run_dir/<stage> when the stage returns.
 struct RunContext {
   Communicator& world;
   torch::Device device = torch::kCPU;

@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-// Two kinds of failure. A user's, a file's or a cluster's fault throws one of the classes below, worded
-// "file: problem (why it is one); what to do". A fault of ours fails a CHECK.
-// Everything is caught once, in pipeline/main.cpp, which turns it into an exit code.
+// Two kinds of failure. A user's, a file's or a cluster's fault throws one of the classes below,
+// worded "file: problem (why it is one); what to do". A fault of ours fails a CHECK. Everything is
+// caught once, in pipeline/main.cpp, which turns it into an exit code.
 namespace stylescope {
 
 enum class ExitCode : int { done = 0, failed = 1, bad_usage = 2, interrupted = 75 };
@@ -53,9 +53,9 @@ void validate(bool ok, Parts&&... parts) {
 }  // namespace stylescope
 
 // Always on: an invariant of ours, with optional detail: SS_CHECK(a == b, "a is ", a).
-#define SS_CHECK(condition, ...)                                                \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]]                                              \
-      ::stylescope::detail::check_failed(__FILE__, __LINE__, #condition,        \
+#define SS_CHECK(condition, ...)                                                          \
+  do {                                                                                    \
+    if (!(condition)) [[unlikely]]                                                        \
+      ::stylescope::detail::check_failed(__FILE__, __LINE__, #condition,                  \
                                          ::stylescope::detail::concatenate(__VA_ARGS__)); \
   } while (false)

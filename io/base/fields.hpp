@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
-// A configuration section is a plain struct with defaults and one function that names its fields. Reading YAML, printing
-// the resolved configuration and --dump-default are three implementations of Fields, so that a key is declared once:
+// A configuration section is a plain struct with defaults and one function that names its fields.
+// Reading YAML, printing the resolved configuration and --dump-default are three implementations of
+// Fields, so that a key is declared once:
 //
 //   struct GanConfig {
 //     int64_t batch = 32;
-//     void describe(Fields& f) { f.field("batch", batch, {1, 65536}, "images a step, all ranks together"); }
+//     void describe(Fields& f) { f.field("batch", batch, {1, 65536}, "images a step, all ranks
+//     together"); }
 //   };
 namespace stylescope {
 
@@ -31,8 +33,10 @@ class Fields {
   virtual void field(const char* key, int64_t& value, IntRange range, const char* help) = 0;
   virtual void field(const char* key, double& value, RealRange range, const char* help) = 0;
   virtual void field(const char* key, std::string& value, const char* help) = 0;
-  virtual void field(const char* key, std::vector<int64_t>& value, IntRange range, const char* help) = 0;
-  virtual void field(const char* key, std::vector<double>& value, RealRange range, const char* help) = 0;
+  virtual void field(const char* key, std::vector<int64_t>& value, IntRange range,
+                     const char* help) = 0;
+  virtual void field(const char* key, std::vector<double>& value, RealRange range,
+                     const char* help) = 0;
   virtual void field(const char* key, std::vector<std::string>& value, const char* help) = 0;
   virtual void choice(const char* key, std::string& value,
                       std::initializer_list<const char*> allowed, const char* help) = 0;

@@ -1,14 +1,15 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-
 #include "io/base/fields.hpp"
 #include "stages/training/training_loop.hpp"
 
+#include <cstdint>
+#include <string>
+
 namespace stylescope {
 
-// The gan stage's section. Defaults are StyleGAN2-ADA's "auto" configuration; batch sizes are of all ranks together.
+// The gan stage's section. Defaults are StyleGAN2-ADA's "auto" configuration; batch sizes are of
+// all ranks together.
 struct GanConfig {
   double kimg = 25000;
   int64_t batch = 32;

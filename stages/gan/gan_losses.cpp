@@ -4,31 +4,40 @@
 
 namespace stylescope {
 
-torch::Tensor generator_loss(const torch::Tensor& fake_logits) { return torch::softplus(-fake_logits).view(-1); }
+torch::Tensor generator_loss(const torch::Tensor& fake_logits) {
+  return torch::softplus(-fake_logits).view(-1);
+}
 
-torch::Tensor discriminator_loss_fake(const torch::Tensor& fake_logits) { return torch::softplus(fake_logits).view(-1); }
+torch::Tensor discriminator_loss_fake(const torch::Tensor& fake_logits) {
+  return torch::softplus(fake_logits).view(-1);
+}
 
-torch::Tensor discriminator_loss_real(const torch::Tensor& real_logits) { return torch::softplus(-real_logits).view(-1); }
+torch::Tensor discriminator_loss_real(const torch::Tensor& real_logits) {
+  return torch::softplus(-real_logits).view(-1);
+}
 
 torch::Tensor r1_penalty(const torch::Tensor& logits, const torch::Tensor& images) {
-  const auto gradient = torch::autograd::grad({logits.sum()}, {images}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0];
+  const auto gradient = torch::autograd::grad({logits.sum()}, {images}, {}, /*retain_graph=*/true,
+                                              /*create_graph=*/true)[0];
   return gradient.square().sum({1, 2, 3});
 }
 
-torch::Tensor path_lengths(const torch::Tensor& images, const torch::Tensor& ws, const torch::Tensor& noise) {
+torch::Tensor path_lengths(const torch::Tensor& images, const torch::Tensor& ws,
+                           const torch::Tensor& noise) {
   const double scale = 1 / std::sqrt(static_cast<double>(images.size(2) * images.size(3)));
-  const auto gradient =
-      torch::autograd::grad({(images * (noise * scale)).sum()}, {ws}, {}, /*retain_graph=*/true, /*create_graph=*/true)[0];
+  const auto gradient = torch::autograd::grad({(images * (noise * scale)).sum()}, {ws}, {},
+                                              /*retain_graph=*/true, /*create_graph=*/true)[0];
   return gradient.square().sum(2).mean(1).sqrt();
 }
 
-PathPenalty path_penalty(const torch::Tensor& lengths, double global_mean_length, int64_t global_count,
-                         double running_mean, double decay) {
+PathPenalty path_penalty(const torch::Tensor& lengths, double global_mean_length,
+                         int64_t global_count, double running_mean, double decay) {
   PathPenalty result;
   result.running_mean = running_mean + decay * (global_mean_length - running_mean);
   const auto distance = lengths.detach() - result.running_mean;
   result.penalties = distance.square();
-  result.weights = (distance - decay * (global_mean_length - result.running_mean)) * (2.0 / static_cast<double>(global_count));
+  result.weights = (distance - decay * (global_mean_length - result.running_mean)) *
+                   (2.0 / static_cast<double>(global_count));
   return result;
 }
 

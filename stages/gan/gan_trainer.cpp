@@ -1,21 +1,32 @@
 #include "stages/gan/gan_trainer.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "distributed/work_partition.hpp"
 #include "io/base/error.hpp"
 #include "stages/gan/gan_losses.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace stylescope {
 namespace {
 
-// Rows of `sums_`: first the figures (one number each), then one row of w_dim numbers for each phase that generates.
-enum Sum : int64_t { kLossG, kLossD, kPathPenalty, kR1Penalty, kLogitReal, kLogitFake, kSignReal, kFigures };
+// Rows of `sums_`: first the figures (one number each), then one row of w_dim numbers for each
+// phase that generates.
+enum Sum : int64_t {
+  kLossG,
+  kLossD,
+  kPathPenalty,
+  kR1Penalty,
+  kLogitReal,
+  kLogitFake,
+  kSignReal,
+  kFigures
+};
 constexpr int64_t kGeneratingPhases = 3;
 
-// Lazy regularisation (Karras et al. 2020, appendix B): an optimizer that also takes the regulariser's steps, one in
-// `interval`, runs with lr * r and betas ^ r, r = interval / (interval + 1).
+// Lazy regularisation (Karras et al. 2020, appendix B): an optimizer that also takes the
+// regulariser's steps, one in `interval`, runs with lr * r and betas ^ r, r = interval / (interval
+// + 1).
 double lazy_ratio(int64_t interval, bool active) {
   return active ? static_cast<double>(interval) / static_cast<double>(interval + 1) : 1.0;
 }
@@ -27,8 +38,8 @@ int64_t w_row(Phase phase) { return phase == Phase::g_main ? 0 : phase == Phase:
 
 }  // namespace
 
-GanTrainer::GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator, Generator average,
-                       Communicator& world, GanDraws& draws)
+GanTrainer::GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator,
+                       Generator average, Communicator& world, GanDraws& draws)
     : config_(config),
       generator_(std::move(generator)),
       average_(std::move(average)),
@@ -38,9 +49,14 @@ GanTrainer::GanTrainer(const GanConfig& config, Generator generator, Discriminat
       g_(*generator_),
       d_(*discriminator_),
       ema_(*average_, /*trained=*/false),
-      g_adam_(g_, 0, std::pow(kBeta2, lazy_ratio(config.path_length_interval, config.path_length_weight > 0)), kEpsilon),
-      d_adam_(d_, 0, std::pow(kBeta2, lazy_ratio(config.r1_interval, config.r1_gamma != 0)), kEpsilon),
-      g_rate_(config.learning_rate * lazy_ratio(config.path_length_interval, config.path_length_weight > 0)),
+      g_adam_(
+          g_, 0,
+          std::pow(kBeta2, lazy_ratio(config.path_length_interval, config.path_length_weight > 0)),
+          kEpsilon),
+      d_adam_(d_, 0, std::pow(kBeta2, lazy_ratio(config.r1_interval, config.r1_gamma != 0)),
+              kEpsilon),
+      g_rate_(config.learning_rate *
+              lazy_ratio(config.path_length_interval, config.path_length_weight > 0)),
       d_rate_(config.learning_rate * lazy_ratio(config.r1_interval, config.r1_gamma != 0)),
       samples_(deal_groups(config.batch, config.mbstd_group, world.rank(), world.size())) {
   generator_->train();
@@ -58,7 +74,8 @@ GanStepFigures GanTrainer::step(int64_t step, const RealBatch& reals) {
 
   d_.requires_grad(false);
   run_g_main(step);
-  if (config_.path_length_weight > 0 && step % config_.path_length_interval == 0) run_g_path(step, figures);
+  if (config_.path_length_weight > 0 && step % config_.path_length_interval == 0)
+    run_g_path(step, figures);
 
   d_.requires_grad(true);
   g_.requires_grad(false);
@@ -72,7 +89,8 @@ GanStepFigures GanTrainer::step(int64_t step, const RealBatch& reals) {
   return figures;
 }
 
-GanTrainer::Images GanTrainer::generate(int64_t step, Phase phase, const std::vector<int64_t>& samples, bool ws_gradient) {
+GanTrainer::Images GanTrainer::generate(int64_t step, Phase phase,
+                                        const std::vector<int64_t>& samples, bool ws_gradient) {
   Images result;
   if (label_pool_.defined())
     result.labels = label_pool_.index_select(
@@ -87,7 +105,8 @@ GanTrainer::Images GanTrainer::generate(int64_t step, Phase phase, const std::ve
   if (cutoff < num_ws) {
     const auto other = generator_->broadcast(
         generator_->map(draws_.mixing_latents(step, phase, samples), result.labels));
-    result.ws = torch::cat({result.ws.narrow(1, 0, cutoff), other.narrow(1, cutoff, num_ws - cutoff)}, 1);
+    result.ws =
+        torch::cat({result.ws.narrow(1, 0, cutoff), other.narrow(1, cutoff, num_ws - cutoff)}, 1);
   }
   if (ws_gradient && !result.ws.requires_grad()) result.ws.requires_grad_(true);
   result.images = generator_->synthesize(result.ws, draws_.layer_noise(step, phase, samples));
@@ -123,11 +142,13 @@ void GanTrainer::run_g_path(int64_t step, GanStepFigures& figures) {
     sum = lengths.detach().to(torch::kFloat64).sum().item<double>();
   }
   const double mean = world_.all_reduce(sum) / static_cast<double>(count);
-  const auto penalty = path_penalty(lengths.defined() ? lengths : torch::zeros({0}, g_.values().options()), mean, count,
-                                    path_length_mean_, config_.path_length_decay);
+  const auto penalty =
+      path_penalty(lengths.defined() ? lengths : torch::zeros({0}, g_.values().options()), mean,
+                   count, path_length_mean_, config_.path_length_decay);
   path_length_mean_ = penalty.running_mean;
   if (!samples.empty()) {
-    const double gain = config_.path_length_weight * static_cast<double>(config_.path_length_interval);
+    const double gain =
+        config_.path_length_weight * static_cast<double>(config_.path_length_interval);
     (lengths * penalty.weights).sum().mul(gain).backward();
     sums_[kPathPenalty] += penalty.penalties.sum();
   }
@@ -166,7 +187,8 @@ void GanTrainer::run_d_r1(const RealBatch& reals) {
   if (!samples_.empty()) {
     const auto images = reals.images.detach().requires_grad_(true);
     const auto penalties = r1_penalty(discriminator_(images, reals.labels), images);
-    const double gain = config_.gamma(images.size(2)) / 2 * static_cast<double>(config_.r1_interval);
+    const double gain =
+        config_.gamma(images.size(2)) / 2 * static_cast<double>(config_.r1_interval);
     (penalties.sum() * (gain / static_cast<double>(config_.batch))).backward();
     sums_[kR1Penalty] += penalties.detach().sum();
   }
@@ -195,10 +217,12 @@ void GanTrainer::finish(GanStepFigures& figures) {
   world_.all_reduce(sums_);
   const auto w_dim = generator_->options().w_dim;
   auto w_avg = generator_->w_avg();
-  // In the order in which the phases ran. The average is of the whole global batch, not of one rank's share.
+  // In the order in which the phases ran. The average is of the whole global batch, not of one
+  // rank's share.
   for (int64_t row = 0; row < kGeneratingPhases; ++row) {
     if (w_counts_[static_cast<size_t>(row)] == 0) continue;
-    const auto mean = (sums_.narrow(0, kFigures + row * w_dim, w_dim) / static_cast<double>(w_counts_[static_cast<size_t>(row)]))
+    const auto mean = (sums_.narrow(0, kFigures + row * w_dim, w_dim) /
+                       static_cast<double>(w_counts_[static_cast<size_t>(row)]))
                           .to(w_avg.dtype());
     w_avg.copy_(mean + config_.w_avg_beta * (w_avg - mean));
   }
@@ -207,8 +231,8 @@ void GanTrainer::finish(GanStepFigures& figures) {
   const auto batch = static_cast<double>(config_.batch);
   figures.loss_g = s[kLossG] / batch;
   figures.loss_d = s[kLossD] / batch;
-  figures.path_loss =
-      config_.path_length_weight * s[kPathPenalty] / static_cast<double>(std::max<int64_t>(w_counts_[1], 1));
+  figures.path_loss = config_.path_length_weight * s[kPathPenalty] /
+                      static_cast<double>(std::max<int64_t>(w_counts_[1], 1));
   figures.r1_loss = config_.gamma(generator_->options().resolution) / 2 * s[kR1Penalty] / batch;
   figures.logit_real = s[kLogitReal] / batch;
   figures.logit_fake = s[kLogitFake] / batch;
@@ -217,12 +241,15 @@ void GanTrainer::finish(GanStepFigures& figures) {
 }
 
 std::vector<std::pair<std::string, torch::Tensor>> GanTrainer::tensors() {
-  std::vector<std::pair<std::string, torch::Tensor>> all{
-      {"g.parameters", g_.values()}, {"d.parameters", d_.values()}, {"ema.parameters", ema_.values()}};
+  std::vector<std::pair<std::string, torch::Tensor>> all{{"g.parameters", g_.values()},
+                                                         {"d.parameters", d_.values()},
+                                                         {"ema.parameters", ema_.values()}};
   for (auto& [name, tensor] : g_adam_.state()) all.emplace_back("g." + name, tensor);
   for (auto& [name, tensor] : d_adam_.state()) all.emplace_back("d." + name, tensor);
-  for (const auto& buffer : generator_->named_buffers()) all.emplace_back("g.buffer." + buffer.key(), buffer.value());
-  for (const auto& buffer : average_->named_buffers()) all.emplace_back("ema.buffer." + buffer.key(), buffer.value());
+  for (const auto& buffer : generator_->named_buffers())
+    all.emplace_back("g.buffer." + buffer.key(), buffer.value());
+  for (const auto& buffer : average_->named_buffers())
+    all.emplace_back("ema.buffer." + buffer.key(), buffer.value());
   return all;
 }
 

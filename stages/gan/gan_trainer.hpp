@@ -1,11 +1,5 @@
 #pragma once
 
-#include <torch/torch.h>
-
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "distributed/communicator.hpp"
 #include "stages/gan/gan_config.hpp"
 #include "stages/gan/gan_draws.hpp"
@@ -13,6 +7,12 @@
 #include "stages/networks/generator.hpp"
 #include "stages/training/flat_parameters.hpp"
 #include "stages/training/optimizer.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
 
 namespace stylescope {
 
@@ -24,29 +24,31 @@ struct RealBatch {
 
 // What a step did, over all ranks. A lazy phase that did not run has ran = false and zeros.
 struct GanStepFigures {
-  double loss_g = 0, loss_d = 0;              // mean losses, without regularisers
-  double path_loss = 0, path_length = 0;      // weight * mean penalty; mean length
-  double r1_loss = 0;                         // gamma / 2 * mean penalty
-  double logit_real = 0, logit_fake = 0;      // means in d_main
-  double sign_real = 0;                       // r_t of ADA (Karras et al. 2020b, section 3.1): mean sign(D(real))
-  int64_t non_finite = 0;                     // gradient values that were sanitised
+  double loss_g = 0, loss_d = 0;          // mean losses, without regularisers
+  double path_loss = 0, path_length = 0;  // weight * mean penalty; mean length
+  double r1_loss = 0;                     // gamma / 2 * mean penalty
+  double logit_real = 0, logit_fake = 0;  // means in d_main
+  double sign_real = 0;    // r_t of ADA (Karras et al. 2020b, section 3.1): mean sign(D(real))
+  int64_t non_finite = 0;  // gradient values that were sanitised
   bool ran_path = false, ran_r1 = false;
 };
 
-// The training step of StyleGAN2 (Karras et al. 2020; schedule of StyleGAN2-ADA): g_main, every 4th step g_path, d_main,
-// every 16th step d_r1, then the moving average of G. Which rank holds which samples does not change the result: each adds
-// up its samples' losses, divided by the global batch, and gradients are summed over the ranks.
+// The training step of StyleGAN2 (Karras et al. 2020; schedule of StyleGAN2-ADA): g_main, every 4th
+// step g_path, d_main, every 16th step d_r1, then the moving average of G. Which rank holds which
+// samples does not change the result: each adds up its samples' losses, divided by the global
+// batch, and gradients are summed over the ranks.
 class GanTrainer {
  public:
-  GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator, Generator average,
-             Communicator& world, GanDraws& draws);
+  GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator,
+             Generator average, Communicator& world, GanDraws& draws);
 
   // `reals` holds the samples local_samples() of the step's global batch. Collective.
   GanStepFigures step(int64_t step, const RealBatch& reals);
 
   // Global sample numbers (0..batch-1) of this rank: whole minibatch-stddev groups.
   const std::vector<int64_t>& local_samples() const { return samples_; }
-  // For conditional training: the classes that generated images are drawn from, (rows, classes) one-hot.
+  // For conditional training: the classes that generated images are drawn from, (rows, classes)
+  // one-hot.
   void set_label_pool(torch::Tensor one_hot) { label_pool_ = std::move(one_hot); }
 
   // Everything that a step changes.
@@ -80,7 +82,8 @@ class GanTrainer {
   double path_length_mean_ = 0;
   torch::Tensor label_pool_;
   std::vector<int64_t> samples_;
-  // Sums over this rank's samples, reduced once at the end of the step: figures, then the sum of w of each generating phase.
+  // Sums over this rank's samples, reduced once at the end of the step: figures, then the sum of w
+  // of each generating phase.
   torch::Tensor sums_;
   std::vector<int64_t> w_counts_;
   int64_t non_finite_ = 0;

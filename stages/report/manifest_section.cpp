@@ -22,7 +22,8 @@ std::vector<StageRecord> read_records(const fs::path& run_dir) {
   std::vector<StageRecord> records;
   for (const auto& entry : fs::directory_iterator(run_dir)) {
     const auto file = entry.path() / "stage.json";
-    if (entry.path().extension() == ".partial" || !fs::exists(file)) continue;
+    // A dot in the name: a stage under way (.partial) or one that was replaced (.old-1).
+    if (entry.path().has_extension() || !fs::exists(file)) continue;
     records.push_back(
         {entry.path().filename().string(), json::parse(read_text(file), nullptr, false)});
   }

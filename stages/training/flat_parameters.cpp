@@ -18,8 +18,7 @@ FlatParameters::FlatParameters(torch::nn::Module& module, bool trained)
     auto place = values_.narrow(0, offset, p.numel()).view(p.sizes());
     place.copy_(p);
     p.set_data(place);
-    if (trained)
-      p.mutable_grad() = gradients_.narrow(0, offset, p.numel()).view(p.sizes());
+    if (trained) p.mutable_grad() = gradients_.narrow(0, offset, p.numel()).view(p.sizes());
     p.set_requires_grad(trained);
     offset += p.numel();
   }

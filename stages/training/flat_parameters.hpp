@@ -1,19 +1,21 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <string>
 #include <utility>
 #include <vector>
 
-// All parameters of a module in one flat buffer, and all their gradients in another: one layout for gradient reduction,
-// Adam, EMA and checkpoints. The module's tensors become views, so nothing is copied to step or to reduce.
+#include <torch/torch.h>
+
+// All parameters of a module in one flat buffer, and all their gradients in another: one layout for
+// gradient reduction, Adam, EMA and checkpoints. The module's tensors become views, so nothing is
+// copied to step or to reduce.
 namespace stylescope {
 
 class FlatParameters {
  public:
-  // Re-points the module's parameters (registration order) and, where it is trained, their gradients into flat buffers.
-  // Call after the module is on its device and in its dtype; do not move it afterwards.
+  // Re-points the module's parameters (registration order) and, where it is trained, their
+  // gradients into flat buffers. Call after the module is on its device and in its dtype; do not
+  // move it afterwards.
   explicit FlatParameters(torch::nn::Module& module, bool trained = true);
 
   const torch::Tensor& values() const { return values_; }

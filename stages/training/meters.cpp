@@ -1,8 +1,8 @@
 #include "stages/training/meters.hpp"
 
-#include <algorithm>
-
 #include "io/base/error.hpp"
+
+#include <algorithm>
 
 namespace stylescope {
 
@@ -24,7 +24,8 @@ void Meters::register_with(TrainingLoop& loop) {
 }
 
 void Meters::add(const std::string& name, double value) {
-  const auto meter = std::find_if(meters_.begin(), meters_.end(), [&](const Meter& m) { return m.name == name; });
+  const auto meter =
+      std::find_if(meters_.begin(), meters_.end(), [&](const Meter& m) { return m.name == name; });
   SS_CHECK(meter != meters_.end(), name);
   meter->sum += value;
   meter->count += 1;

@@ -1,14 +1,15 @@
 #pragma once
 
+#include "stages/training/training_loop.hpp"
+
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "stages/training/training_loop.hpp"
-
-// Averages of figures between two lines of metrics.jsonl. Part of the checkpoint, so that a resumed run writes the same
-// lines as an undisturbed one. What is fed in is already reduced over the ranks.
+// Averages of figures between two lines of metrics.jsonl. Part of the checkpoint, so that a resumed
+// run writes the same lines as an undisturbed one. What is fed in is already reduced over the
+// ranks.
 namespace stylescope {
 
 class Meters {
@@ -17,8 +18,8 @@ class Meters {
   explicit Meters(const std::vector<std::string>& names);
   void register_with(TrainingLoop& loop);
   void add(const std::string& name, double value);
-  // Means since the last call, in the order of the constructor; a figure that was not fed repeats its last mean (lazy
-  // phases), and is left out while there is none.
+  // Means since the last call, in the order of the constructor; a figure that was not fed repeats
+  // its last mean (lazy phases), and is left out while there is none.
   Figures take();
 
  private:

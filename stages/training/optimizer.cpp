@@ -5,7 +5,8 @@
 namespace stylescope {
 
 int64_t sanitize_gradients(const torch::Tensor& gradients) {
-  // A sum of finite numbers may overflow, but never hides a value that is not finite: the second look is exact.
+  // A sum of finite numbers may overflow, but never hides a value that is not finite: the second
+  // look is exact.
   if (std::isfinite(gradients.sum().item<double>())) return 0;
   const auto count = gradients.isfinite().logical_not().sum().item<int64_t>();
   if (count > 0) gradients.copy_(torch::nan_to_num(gradients, 0.0, 1e5, -1e5));

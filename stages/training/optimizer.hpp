@@ -1,18 +1,19 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "stages/training/flat_parameters.hpp"
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "stages/training/flat_parameters.hpp"
+#include <torch/torch.h>
 
-// Optimizers over a flat buffer. Every parameter takes part in every step, also where its gradient is zero.
+// Optimizers over a flat buffer. Every parameter takes part in every step, also where its gradient
+// is zero.
 namespace stylescope {
 
-// Gradients that are not finite: NaN -> 0, +inf -> 1e5, -inf -> -1e5 (StyleGAN2-ADA training loop). Returns how many
-// there were: the caller counts and reports them.
+// Gradients that are not finite: NaN -> 0, +inf -> 1e5, -inf -> -1e5 (StyleGAN2-ADA training loop).
+// Returns how many there were: the caller counts and reports them.
 int64_t sanitize_gradients(const torch::Tensor& gradients);
 
 class Optimizer {
@@ -24,11 +25,12 @@ class Optimizer {
   virtual std::vector<std::pair<std::string, torch::Tensor>> state() = 0;
 };
 
-// Adam (Kingma and Ba 2015, algorithm 1) with bias correction. `weight_decay` > 0: decoupled (AdamW, Loshchilov and
-// Hutter 2019).
+// Adam (Kingma and Ba 2015, algorithm 1) with bias correction. `weight_decay` > 0: decoupled
+// (AdamW, Loshchilov and Hutter 2019).
 class Adam final : public Optimizer {
  public:
-  Adam(const FlatParameters& parameters, double beta1, double beta2, double epsilon, double weight_decay = 0);
+  Adam(const FlatParameters& parameters, double beta1, double beta2, double epsilon,
+       double weight_decay = 0);
   void step(FlatParameters& parameters, double learning_rate) override;
   std::vector<std::pair<std::string, torch::Tensor>> state() override;
 
@@ -37,7 +39,8 @@ class Adam final : public Optimizer {
   torch::Tensor mean_, square_, steps_;
 };
 
-// Stochastic gradient descent with momentum (PyTorch's form: v <- m v + g, w <- w - lr v) and L2 weight decay in g.
+// Stochastic gradient descent with momentum (PyTorch's form: v <- m v + g, w <- w - lr v) and L2
+// weight decay in g.
 class Sgd final : public Optimizer {
  public:
   Sgd(const FlatParameters& parameters, double momentum, double weight_decay);

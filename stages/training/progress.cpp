@@ -1,9 +1,8 @@
 #include "stages/training/progress.hpp"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
+#include <unistd.h>
 
 namespace stylescope {
 namespace {
@@ -16,15 +15,18 @@ std::string time_text(double seconds) {
   char text[32];
   const auto s = static_cast<int64_t>(std::llround(seconds));
   if (s >= 3600)
-    std::snprintf(text, sizeof text, "%ldh%02ldm", static_cast<long>(s / 3600), static_cast<long>(s / 60 % 60));
+    std::snprintf(text, sizeof text, "%ldh%02ldm", static_cast<long>(s / 3600),
+                  static_cast<long>(s / 60 % 60));
   else
-    std::snprintf(text, sizeof text, "%ldm%02lds", static_cast<long>(s / 60), static_cast<long>(s % 60));
+    std::snprintf(text, sizeof text, "%ldm%02lds", static_cast<long>(s / 60),
+                  static_cast<long>(s % 60));
   return text;
 }
 
 }  // namespace
 
-Progress::Progress(std::string title, int64_t total_steps, int64_t per_step, std::string unit, bool shown)
+Progress::Progress(std::string title, int64_t total_steps, int64_t per_step, std::string unit,
+                   bool shown)
     : title_(std::move(title)),
       unit_(std::move(unit)),
       total_(total_steps),
@@ -48,7 +50,8 @@ double Progress::rate() const {
   return elapsed > 0 ? static_cast<double>((completed_ - first_) * per_step_) / elapsed : 0;
 }
 
-void Progress::update(int64_t completed_steps, const std::vector<std::pair<std::string, double>>& figures) {
+void Progress::update(int64_t completed_steps,
+                      const std::vector<std::pair<std::string, double>>& figures) {
   completed_ = completed_steps;
   if (!shown_) return;
   const auto now = std::chrono::steady_clock::now();
@@ -60,10 +63,11 @@ void Progress::update(int64_t completed_steps, const std::vector<std::pair<std::
   const double elapsed = Seconds(now - begin_).count();
   const double left = done > 0 ? elapsed / done * static_cast<double>(total_ - completed_) : 0;
   char head[160];
-  std::snprintf(head, sizeof head, "%s %3.0f%%  step %ld/%ld  %.1f %s/s  %s", title_.c_str(),
-                total_ > 0 ? 100.0 * static_cast<double>(completed_) / static_cast<double>(total_) : 100.0,
-                static_cast<long>(completed_), static_cast<long>(total_), rate(), unit_.c_str(),
-                last ? ("took " + time_text(elapsed)).c_str() : ("left " + time_text(left)).c_str());
+  std::snprintf(
+      head, sizeof head, "%s %3.0f%%  step %ld/%ld  %.1f %s/s  %s", title_.c_str(),
+      total_ > 0 ? 100.0 * static_cast<double>(completed_) / static_cast<double>(total_) : 100.0,
+      static_cast<long>(completed_), static_cast<long>(total_), rate(), unit_.c_str(),
+      last ? ("took " + time_text(elapsed)).c_str() : ("left " + time_text(left)).c_str());
   std::string line = head;
   for (const auto& [name, value] : figures) {
     char text[96];

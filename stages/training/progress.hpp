@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-// Progress of long work: rate, time left and the figures that matter. One line that redraws itself on a terminal, a plain
-// line at most every few seconds elsewhere. Only the root shows it.
+// Progress of long work: rate, time left and the figures that matter. One line that redraws itself
+// on a terminal, a plain line at most every few seconds elsewhere. Only the root shows it.
 namespace stylescope {
 
 class Progress {

@@ -1,6 +1,10 @@
 #pragma once
 
-#include <torch/torch.h>
+#include "io/base/fields.hpp"
+#include "io/checkpoint.hpp"
+#include "io/metrics_log.hpp"
+#include "stages/run_context.hpp"
+#include "stages/training/progress.hpp"
 
 #include <chrono>
 #include <functional>
@@ -9,13 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "io/base/fields.hpp"
-#include "io/checkpoint.hpp"
-#include "io/metrics_log.hpp"
-#include "stages/run_context.hpp"
-#include "stages/training/progress.hpp"
+#include <torch/torch.h>
 
-// What every training stage shares around its step: resume, checkpoints, metrics, progress, stopping.
+// What every training stage shares around its step: resume, checkpoints, metrics, progress,
+// stopping.
 //
 //   TrainingLoop loop(context, "gan", config.checkpoint, total_steps, config.batch);
 //   loop.add(generator_flat...);                      // everything that a step changes
@@ -39,21 +40,23 @@ class TrainingLoop {
   TrainingLoop(RunContext& context, std::string stage, const CheckpointConfig& config,
                int64_t total_steps, int64_t images_per_step, int64_t log_every);
 
-  // Registers state: tensors are loaded in place, numbers written back. Every rank holds the same values.
+  // Registers state: tensors are loaded in place, numbers written back. Every rank holds the same
+  // values.
   void add(const std::string& name, torch::Tensor tensor);
-  void add(const std::string& prefix, const std::vector<std::pair<std::string, torch::Tensor>>& tensors);
+  void add(const std::string& prefix,
+           const std::vector<std::pair<std::string, torch::Tensor>>& tensors);
   void add(const std::string& name, int64_t& number);
   void add(const std::string& name, double& number);
   // Buffers of a module (running statistics, w_avg), by their registered names.
   void add_buffers(const std::string& prefix, torch::nn::Module& module);
 
-  // Loads the newest checkpoint that is whole (a damaged one is passed over with a warning), cuts metrics.jsonl back to
-  // it, and returns the first step to do. Collective.
+  // Loads the newest checkpoint that is whole (a damaged one is passed over with a warning), cuts
+  // metrics.jsonl back to it, and returns the first step to do. Collective.
   int64_t start();
 
-  // After each step. `figures` is called on every rank (it may communicate) when a line is due: the line goes to
-  // metrics.jsonl and the progress display. Writes a checkpoint when one is due; throws Interrupted after writing one
-  // when a stop was asked for. Collective.
+  // After each step. `figures` is called on every rank (it may communicate) when a line is due: the
+  // line goes to metrics.jsonl and the progress display. Writes a checkpoint when one is due;
+  // throws Interrupted after writing one when a stop was asked for. Collective.
   void end_step(int64_t step, const std::function<Figures()>& figures);
   // A line out of turn (validation results), under its own keys.
   void log(int64_t step, const Figures& figures);

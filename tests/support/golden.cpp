@@ -1,13 +1,13 @@
 #include "tests/support/golden.hpp"
 
+#include "io/base/error.hpp"
+#include "io/safetensors.hpp"
+
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
 
 #include <gtest/gtest.h>
-
-#include "io/base/error.hpp"
-#include "io/safetensors.hpp"
 
 namespace stylescope::golden {
 namespace {
@@ -22,7 +22,8 @@ uint64_t fnv1a64(const std::string& text) {
 
 double unit(const std::string& name, int64_t seed, int64_t i) {
   constexpr uint64_t kGolden = 0x9E3779B97F4A7C15ULL;
-  uint64_t z = fnv1a64(name) + static_cast<uint64_t>(seed) * kGolden + (static_cast<uint64_t>(i) + 1) * kGolden;
+  uint64_t z = fnv1a64(name) + static_cast<uint64_t>(seed) * kGolden +
+               (static_cast<uint64_t>(i) + 1) * kGolden;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
   z ^= z >> 31;
@@ -39,12 +40,18 @@ torch::Tensor filled(at::IntArrayRef shape, Value value) {
 
 std::string default_name(const std::string& key) { return key.substr(key.find('/') + 1); }
 
-void expect_values(const std::string& key, const torch::Tensor& actual, const torch::Tensor& stored, double rel) {
+void expect_values(const std::string& key, const torch::Tensor& actual, const torch::Tensor& stored,
+                   double rel) {
   ASSERT_EQ(actual.numel(), stored.numel()) << key;
   const auto expected = stored.to(torch::kFloat64).reshape(-1);
-  const double scale = std::max(expected.numel() ? expected.abs().max().item<double>() : 0.0, 1e-30);
-  const double difference =
-      expected.numel() ? (actual.to(torch::kCPU, torch::kFloat64).reshape(-1) - expected).abs().max().item<double>() : 0.0;
+  const double scale =
+      std::max(expected.numel() ? expected.abs().max().item<double>() : 0.0, 1e-30);
+  const double difference = expected.numel()
+                                ? (actual.to(torch::kCPU, torch::kFloat64).reshape(-1) - expected)
+                                      .abs()
+                                      .max()
+                                      .item<double>()
+                                : 0.0;
   const double bound = stored.scalar_type() == torch::kFloat32 ? std::max(rel, 1e-7) : rel;
   EXPECT_LE(difference / scale, bound) << key << ": values";
 }
@@ -59,12 +66,14 @@ const std::map<std::string, torch::Tensor>& load(const std::string& set) {
   const char* folder = std::getenv("STYLESCOPE_GOLDEN");
   validate(folder != nullptr, "STYLESCOPE_GOLDEN is not set (ctest sets it to tests/golden)");
   auto& tensors = sets[set];
-  for (auto& [name, tensor] : read_safetensors(std::string(folder) + "/" + set + ".safetensors").tensors)
+  for (auto& [name, tensor] :
+       read_safetensors(std::string(folder) + "/" + set + ".safetensors").tensors)
     tensors.emplace(name, tensor);
   return tensors;
 }
 
-torch::Tensor values(const std::string& name, int64_t seed, at::IntArrayRef shape, double mean, double std) {
+torch::Tensor values(const std::string& name, int64_t seed, at::IntArrayRef shape, double mean,
+                     double std) {
   return filled(shape, [&](int64_t i) {
     const double scaled = std * (kSqrt3 * (2.0 * unit(name, seed, i) - 1.0));
     return static_cast<double>(static_cast<float>(mean + scaled));
@@ -79,10 +88,12 @@ torch::Tensor uniform(const std::string& name, int64_t seed, at::IntArrayRef sha
 }
 
 torch::Tensor probe(const std::string& name, at::IntArrayRef shape) {
-  return filled(shape, [&](int64_t i) { return kSqrt3 * (2.0 * unit("probe:" + name, 0, i) - 1.0); });
+  return filled(shape,
+                [&](int64_t i) { return kSqrt3 * (2.0 * unit("probe:" + name, 0, i) - 1.0); });
 }
 
-void expect_equal(const std::string& set, const std::string& key, const torch::Tensor& actual, double rel, std::string name) {
+void expect_equal(const std::string& set, const std::string& key, const torch::Tensor& actual,
+                  double rel, std::string name) {
   const auto& stored = load(set);
   if (name.empty()) name = default_name(key);
   bool compared = false;
@@ -94,7 +105,8 @@ void expect_equal(const std::string& set, const std::string& key, const torch::T
   if (const auto samples = stored.find(key + ".s"); samples != stored.end()) {
     auto index = torch::empty({samples->second.numel()}, torch::kInt64);
     for (int64_t j = 0; j < index.numel(); ++j)
-      index[j] = static_cast<int64_t>(std::floor(unit("idx:" + name, 0, j) * static_cast<double>(flat.numel())));
+      index[j] = static_cast<int64_t>(
+          std::floor(unit("idx:" + name, 0, j) * static_cast<double>(flat.numel())));
     expect_values(key + ".s", flat.index_select(0, index), samples->second, rel);
     compared = true;
   }
@@ -104,12 +116,14 @@ void expect_equal(const std::string& set, const std::string& key, const torch::T
     ASSERT_EQ(flat.numel(), static_cast<int64_t>(e[4])) << key;
     const double norm = std::max(e[1], 1e-30);
     const double root = std::sqrt(static_cast<double>(flat.numel()));
-    // A sum (or a product with the probe, whose entries are below sqrt 3) may move by the norm of the difference times
-    // the norm of what it is multiplied with.
+    // A sum (or a product with the probe, whose entries are below sqrt 3) may move by the norm of
+    // the difference times the norm of what it is multiplied with.
     EXPECT_LE(std::abs(flat.sum().item<double>() - e[0]), rel * norm * root) << key << ": sum";
     EXPECT_LE(std::abs(flat.norm().item<double>() - e[1]), rel * norm) << key << ": norm";
     if (key.rfind("in/", 0) != 0) {
-      EXPECT_LE(std::abs(flat.dot(probe(name, {flat.numel()})).item<double>() - e[2]), rel * norm * root) << key << ": probe";
+      EXPECT_LE(std::abs(flat.dot(probe(name, {flat.numel()})).item<double>() - e[2]),
+                rel * norm * root)
+          << key << ": probe";
     }
     EXPECT_LE(std::abs(flat.abs().max().item<double>() - e[3]), rel * norm) << key << ": max";
     compared = true;

@@ -25,9 +25,11 @@ Rule rule_of(const std::string& name) {
 
 void append_state(torch::nn::Module& module, const std::string& prefix,
                   std::vector<std::pair<std::string, torch::Tensor>>& state) {
-  for (const auto& p : module.named_parameters(false)) state.emplace_back(prefix + p.key(), p.value());
+  for (const auto& p : module.named_parameters(false))
+    state.emplace_back(prefix + p.key(), p.value());
   for (const auto& b : module.named_buffers(false)) state.emplace_back(prefix + b.key(), b.value());
-  for (const auto& child : module.named_children()) append_state(*child.value(), prefix + child.key() + ".", state);
+  for (const auto& child : module.named_children())
+    append_state(*child.value(), prefix + child.key() + ".", state);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "tests/support/gradcheck.hpp"
 
-#include <gtest/gtest.h>
-
 #include "tests/support/golden.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope::testing_support {
 namespace {
@@ -20,8 +20,10 @@ std::vector<torch::Tensor> leaves(const std::vector<torch::Tensor>& inputs) {
   return copies;
 }
 
-std::vector<torch::Tensor> gradients(const torch::Tensor& scalar, const std::vector<torch::Tensor>& inputs, bool create_graph) {
-  auto grads = torch::autograd::grad({scalar}, inputs, {}, /*retain_graph=*/true, create_graph, /*allow_unused=*/true);
+std::vector<torch::Tensor> gradients(const torch::Tensor& scalar,
+                                     const std::vector<torch::Tensor>& inputs, bool create_graph) {
+  auto grads = torch::autograd::grad({scalar}, inputs, {}, /*retain_graph=*/true, create_graph,
+                                     /*allow_unused=*/true);
   for (size_t i = 0; i < grads.size(); ++i)
     if (!grads[i].defined()) grads[i] = torch::zeros_like(inputs[i]);
   return grads;
@@ -58,21 +60,25 @@ void expect_gradient(const TensorFunction& f, std::vector<torch::Tensor> inputs,
       element = original;
       const double numeric = (up - down) / (2 * kStep);
       const double exact = flat_gradient[k].item<double>();
-      ASSERT_NEAR(exact, numeric, tolerance * (1 + std::abs(exact))) << "input " << i << ", element " << k;
+      ASSERT_NEAR(exact, numeric, tolerance * (1 + std::abs(exact)))
+          << "input " << i << ", element " << k;
     }
   }
 }
 
-void expect_second_gradient(const TensorFunction& f, std::vector<torch::Tensor> inputs, double tolerance) {
+void expect_second_gradient(const TensorFunction& f, std::vector<torch::Tensor> inputs,
+                            double tolerance) {
   const auto first = [&](const std::vector<torch::Tensor>& x) {
     const auto y = f(x);
     const auto grads = gradients((y * fixed_vector("output", y)).sum(), x, true);
     torch::Tensor sum = torch::zeros({}, torch::kFloat64);
     for (size_t i = 0; i < grads.size(); ++i)
-      if (grads[i].requires_grad()) sum = sum + (grads[i] * fixed_vector("gradient" + std::to_string(i), grads[i])).sum();
+      if (grads[i].requires_grad())
+        sum = sum + (grads[i] * fixed_vector("gradient" + std::to_string(i), grads[i])).sum();
     return sum;
   };
-  // Where the gradient does not depend on any input, the second derivative is zero and there is nothing to compare.
+  // Where the gradient does not depend on any input, the second derivative is zero and there is
+  // nothing to compare.
   if (!first(leaves(inputs)).requires_grad()) return;
   expect_gradient(first, std::move(inputs), tolerance);
 }

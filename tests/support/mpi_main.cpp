@@ -1,9 +1,8 @@
-#include <torch/torch.h>
-
-#include <gtest/gtest.h>
-
 #include "distributed/mpi_session.hpp"
 #include "tests/support/world.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
 
 namespace {
 stylescope::Communicator* world_of_test = nullptr;
@@ -11,7 +10,8 @@ stylescope::Communicator* world_of_test = nullptr;
 
 stylescope::Communicator& stylescope::testing_support::world() { return *world_of_test; }
 
-// Every rank runs every test; one that fails anywhere fails the whole run. Only the root prints what passes.
+// Every rank runs every test; one that fails anywhere fails the whole run. Only the root prints
+// what passes.
 int main(int argc, char** argv) {
   stylescope::MpiSession session(&argc, &argv);
   world_of_test = &session.world();
@@ -22,7 +22,9 @@ int main(int argc, char** argv) {
     auto* printer = listeners.Release(listeners.default_result_printer());
     class FailuresOnly : public testing::EmptyTestEventListener {
       void OnTestPartResult(const testing::TestPartResult& result) override {
-        if (result.failed()) std::cerr << result.file_name() << ":" << result.line_number() << ": " << result.message() << "\n";
+        if (result.failed())
+          std::cerr << result.file_name() << ":" << result.line_number() << ": " << result.message()
+                    << "\n";
       }
     };
     delete printer;

@@ -1,8 +1,8 @@
 #include "distributed/random.hpp"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -21,7 +21,8 @@ TEST(KeyedRandom, EveryPartOfTheKeyCounts) {
   for (uint64_t seed = 0; seed < 4; ++seed)
     for (const char* purpose : {"a", "b", "ab", "ba", ""})
       for (int64_t step = 0; step < 8; ++step)
-        for (int64_t sample = -1; sample < 8; ++sample) hashes.insert(hash_key({seed, purpose, step}, sample));
+        for (int64_t sample = -1; sample < 8; ++sample)
+          hashes.insert(hash_key({seed, purpose, step}, sample));
   EXPECT_EQ(hashes.size(), 4u * 5u * 8u * 9u);
 }
 
@@ -29,7 +30,8 @@ TEST(KeyedRandom, HasTheMomentsOfItsDistribution) {
   std::vector<int64_t> samples(2000);
   for (size_t i = 0; i < samples.size(); ++i) samples[i] = static_cast<int64_t>(i);
   const auto normal = keyed_normal({1, "test.moments", 0}, samples, {16}, torch::kFloat64);
-  // 32,000 numbers: the standard error of the mean is 0.0056, of the variance 0.008; bounds at 5 of them.
+  // 32,000 numbers: the standard error of the mean is 0.0056, of the variance 0.008; bounds at 5 of
+  // them.
   EXPECT_NEAR(normal.mean().item<double>(), 0, 0.028);
   EXPECT_NEAR(normal.var().item<double>(), 1, 0.04);
   // First draws of neighbouring keys must not be correlated (a weakly mixed seed would show here).
@@ -50,7 +52,8 @@ TEST(KeyedRandom, PermutationIsAPermutation) {
 
 TEST(KeyedRandom, IntegersStayBelowTheBound) {
   std::set<int64_t> seen;
-  for (int64_t sample = 0; sample < 200; ++sample) seen.insert(keyed_integer({1, "test.integer", 0}, 5, sample));
+  for (int64_t sample = 0; sample < 200; ++sample)
+    seen.insert(keyed_integer({1, "test.integer", 0}, 5, sample));
   EXPECT_EQ(seen, (std::set<int64_t>{0, 1, 2, 3, 4}));
 }
 

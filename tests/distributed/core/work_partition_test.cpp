@@ -1,9 +1,9 @@
 #include "distributed/work_partition.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -27,7 +27,8 @@ TEST(ShareOf, CoversEverythingOnceAndEvenly) {
 std::vector<std::vector<int64_t>> groups_of(const std::vector<int64_t>& samples, int64_t group) {
   const auto columns = static_cast<int64_t>(samples.size()) / group;
   std::vector<std::vector<int64_t>> groups(static_cast<size_t>(columns));
-  for (size_t i = 0; i < samples.size(); ++i) groups[i % static_cast<size_t>(columns)].push_back(samples[i]);
+  for (size_t i = 0; i < samples.size(); ++i)
+    groups[i % static_cast<size_t>(columns)].push_back(samples[i]);
   return groups;
 }
 

@@ -1,9 +1,6 @@
-// Two optimizer steps and one step of the moving average on golden networks (sets g64 and g32c): main gradient, then the
-// regulariser's times its interval, through our losses, flat buffers and Adam.
-#include <gtest/gtest.h>
-
-#include <cmath>
-
+// Two optimizer steps and one step of the moving average on golden networks (sets g64 and g32c):
+// main gradient, then the regulariser's times its interval, through our losses, flat buffers and
+// Adam.
 #include "stages/gan/gan_losses.hpp"
 #include "stages/networks/discriminator.hpp"
 #include "stages/networks/generator.hpp"
@@ -11,6 +8,10 @@
 #include "stages/training/optimizer.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/golden_networks.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -36,14 +37,18 @@ class AdamGolden : public testing::TestWithParam<Set> {
     golden::fill_network(*generator_, "G.", s.seed);
     golden::fill_network(*discriminator_, "D.", s.seed);
     z_ = input("in/z").narrow(0, 0, 4);
-    real_ = golden::values("in.real", s.seed, {8, s.channels, s.resolution, s.resolution}, 0, 0.5).clamp(-1, 1).narrow(0, 0, 4);
+    real_ = golden::values("in.real", s.seed, {8, s.channels, s.resolution, s.resolution}, 0, 0.5)
+                .clamp(-1, 1)
+                .narrow(0, 0, 4);
     if (s.c_dim > 0) {
       c_ = input("in/c").narrow(0, 0, 4);
       real_c_ = input("in/real_c").narrow(0, 0, 4);
     }
   }
 
-  torch::Tensor input(const std::string& key) const { return golden::load(GetParam().name).at(key).to(torch::kFloat64); }
+  torch::Tensor input(const std::string& key) const {
+    return golden::load(GetParam().name).at(key).to(torch::kFloat64);
+  }
 
   torch::Tensor fake(int64_t count, torch::Tensor* ws_out = nullptr) {
     const auto c = c_.defined() ? c_.narrow(0, 0, count) : c_;
@@ -89,9 +94,11 @@ TEST_P(AdamGolden, GeneratorStepsAndMovingAverage) {
   parameters.zero_gradients();
   torch::Tensor ws;
   const auto images = fake(2, &ws);
-  const auto noise = golden::values("in.pl_noise", s.seed, {2, s.channels, s.resolution, s.resolution});
+  const auto noise =
+      golden::values("in.pl_noise", s.seed, {2, s.channels, s.resolution, s.resolution});
   const auto lengths = path_lengths(images, ws, noise);
-  const auto penalty = path_penalty(lengths, lengths.mean().item<double>(), 2, s.path_length_mean, 0.01);
+  const auto penalty =
+      path_penalty(lengths, lengths.mean().item<double>(), 2, s.path_length_mean, 0.01);
   (lengths * penalty.weights * 2.0).sum().backward();
   parameters.gradients().mul_(4);
   parameters.values().copy_(after_first);

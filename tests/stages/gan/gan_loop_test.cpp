@@ -1,13 +1,14 @@
-// The whole training loop against golden "loop", run A: 20 iterations in float64 with every random draw given. Runs on 1, 2
-// and 4 ranks: with 4, two ranks are dealt no minibatch-stddev group and take part with zeros.
-#include <gtest/gtest.h>
-
-#include <cmath>
-
+// The whole training loop against golden "loop", run A: 20 iterations in float64 with every random
+// draw given. Runs on 1, 2 and 4 ranks: with 4, two ranks are dealt no minibatch-stddev group and
+// take part with zeros.
 #include "stages/gan/gan_trainer.hpp"
 #include "tests/support/golden.hpp"
 #include "tests/support/golden_networks.hpp"
 #include "tests/support/world.hpp"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -45,7 +46,8 @@ class GoldenDraws final : public GanDraws {
     return decide < 0.9 ? 1 + static_cast<int64_t>(std::floor(cutoff * 5)) : 6;
   }
   torch::Tensor path_noise(int64_t step, at::ArrayRef<int64_t> samples) override {
-    return rows(golden::values("loop.pl_noise." + std::to_string(step), kSeed, {4, 1, 16, 16}), samples);
+    return rows(golden::values("loop.pl_noise." + std::to_string(step), kSeed, {4, 1, 16, 16}),
+                samples);
   }
   Noise layer_noise(int64_t, Phase, at::ArrayRef<int64_t>) override { return {}; }
   torch::Tensor label_rows(int64_t, Phase, at::ArrayRef<int64_t>, int64_t) override { return {}; }
@@ -56,8 +58,10 @@ class GoldenDraws final : public GanDraws {
   }
   static torch::Tensor z(int64_t step, Phase phase, const std::string& which, int64_t count,
                          at::ArrayRef<int64_t> samples) {
-    return rows(golden::values("loop.z." + std::to_string(step) + "." + name_of(phase) + "." + which, kSeed, {count, 64}),
-                samples);
+    return rows(
+        golden::values("loop.z." + std::to_string(step) + "." + name_of(phase) + "." + which, kSeed,
+                       {count, 64}),
+        samples);
   }
 };
 
@@ -96,12 +100,14 @@ GanConfig config() {
 
 void expect_near(const std::string& key, int64_t step, double actual, double tolerance) {
   const double expected = golden::load("loop").at("A/" + key)[step].item<double>();
-  EXPECT_LE(std::abs(actual - expected), tolerance * std::max(std::abs(expected), 1e-3)) << key << " at " << step;
+  EXPECT_LE(std::abs(actual - expected), tolerance * std::max(std::abs(expected), 1e-3))
+      << key << " at " << step;
 }
 
 // Rows of [sum, L2 norm, dot(probe), max|.|], compared against the tensor's norm.
 void expect_checksums(const std::string& key, const std::string& prefix,
-                      const std::vector<std::pair<std::string, torch::Tensor>>& tensors, double tolerance) {
+                      const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
+                      double tolerance) {
   const auto rows = golden::load("loop").at("A/" + key);
   ASSERT_EQ(rows.size(0), static_cast<int64_t>(tensors.size())) << key;
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -109,16 +115,21 @@ void expect_checksums(const std::string& key, const std::string& prefix,
     const auto flat = tensor.detach().contiguous().view(-1);
     const auto row = rows[static_cast<int64_t>(i)];
     const double norm = row[1].item<double>();
-    const double bound = tolerance * std::max(norm, 1e-12) * std::sqrt(static_cast<double>(flat.numel()));
-    EXPECT_NEAR(flat.sum().item<double>(), row[0].item<double>(), bound) << key << " " << name << " sum";
+    const double bound =
+        tolerance * std::max(norm, 1e-12) * std::sqrt(static_cast<double>(flat.numel()));
+    EXPECT_NEAR(flat.sum().item<double>(), row[0].item<double>(), bound)
+        << key << " " << name << " sum";
     EXPECT_NEAR(flat.norm().item<double>(), norm, bound) << key << " " << name << " norm";
-    EXPECT_NEAR(flat.dot(golden::probe(prefix + name, {flat.numel()})).item<double>(), row[2].item<double>(), bound)
+    EXPECT_NEAR(flat.dot(golden::probe(prefix + name, {flat.numel()})).item<double>(),
+                row[2].item<double>(), bound)
         << key << " " << name << " probe";
-    EXPECT_NEAR(flat.abs().max().item<double>(), row[3].item<double>(), bound) << key << " " << name << " max";
+    EXPECT_NEAR(flat.abs().max().item<double>(), row[3].item<double>(), bound)
+        << key << " " << name << " max";
   }
 }
 
-std::vector<std::pair<std::string, torch::Tensor>> split_like(torch::nn::Module& module, const torch::Tensor& flat) {
+std::vector<std::pair<std::string, torch::Tensor>> split_like(torch::nn::Module& module,
+                                                              const torch::Tensor& flat) {
   std::vector<std::pair<std::string, torch::Tensor>> parts;
   int64_t offset = 0;
   for (const auto& p : module.named_parameters()) {
@@ -169,9 +180,10 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
 
     const auto w_avg = generator->w_avg();
     const auto w_row = golden::load("loop").at("A/w_avg")[step];
-    EXPECT_NEAR(w_avg.norm().item<double>(), w_row[1].item<double>(), tolerance * w_row[1].item<double>());
-    EXPECT_NEAR(w_avg.dot(golden::probe("G.mapping.w_avg", {64})).item<double>(), w_row[2].item<double>(),
-                tolerance * w_row[1].item<double>() * 8);
+    EXPECT_NEAR(w_avg.norm().item<double>(), w_row[1].item<double>(),
+                tolerance * w_row[1].item<double>());
+    EXPECT_NEAR(w_avg.dot(golden::probe("G.mapping.w_avg", {64})).item<double>(),
+                w_row[2].item<double>(), tolerance * w_row[1].item<double>() * 8);
 
     const int64_t done = step + 1;
     if (done == 1 || done == 4 || done == 17 || done == 20) {
@@ -181,8 +193,10 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
       expect_checksums(after + std::string("G"), "G.", golden::state_of(*generator), bound);
       expect_checksums(after + std::string("D"), "D.", golden::state_of(*discriminator), bound);
       expect_checksums(after + std::string("G_ema"), "G.", golden::state_of(*average), bound);
-      expect_checksums(after + std::string("adam_v_G"), "G.", split_like(*generator, adam_square(trainer, "g")), bound * 10);
-      expect_checksums(after + std::string("adam_v_D"), "D.", split_like(*discriminator, adam_square(trainer, "d")), bound * 10);
+      expect_checksums(after + std::string("adam_v_G"), "G.",
+                       split_like(*generator, adam_square(trainer, "g")), bound * 10);
+      expect_checksums(after + std::string("adam_v_D"), "D.",
+                       split_like(*discriminator, adam_square(trainer, "d")), bound * 10);
     }
   }
 }

@@ -1,8 +1,8 @@
 #include "stages/gan/gan_losses.hpp"
 
-#include <gtest/gtest.h>
-
 #include "tests/support/golden.hpp"
+
+#include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
@@ -32,16 +32,20 @@ TEST(R1Penalty, OfALinearDiscriminatorIsItsSquaredNorm) {
   const auto images = golden::values("test.images", 0, {3, 2, 4, 4}).requires_grad_(true);
   const auto logits = (images * weight).sum({1, 2, 3}).view({3, 1});
   const double norm = weight.square().sum().item<double>();
-  EXPECT_LE(golden::relative_error(r1_penalty(logits, images), torch::full({3}, norm, torch::kFloat64)), 1e-14);
+  EXPECT_LE(
+      golden::relative_error(r1_penalty(logits, images), torch::full({3}, norm, torch::kFloat64)),
+      1e-14);
 }
 
 TEST(PathLengths, OfALinearGenerator) {
-  // images[n, 0, h, w] = sum over layers and dimensions of a[h, w, d] ws[n, l, d]: J^T y is the same for every layer.
+  // images[n, 0, h, w] = sum over layers and dimensions of a[h, w, d] ws[n, l, d]: J^T y is the
+  // same for every layer.
   const auto a = golden::values("test.a", 0, {4, 4, 5});
   const auto ws = golden::values("test.ws", 0, {2, 3, 5}).requires_grad_(true);
   const auto noise = golden::values("test.noise", 0, {2, 1, 4, 4});
   const auto images = torch::einsum("hwd,nld->nhw", {a, ws}).unsqueeze(1);
-  const auto expected = torch::einsum("hwd,nhw->nd", {a, noise.squeeze(1) / 4}).square().sum(1).sqrt();
+  const auto expected =
+      torch::einsum("hwd,nhw->nd", {a, noise.squeeze(1) / 4}).square().sum(1).sqrt();
   EXPECT_LE(golden::relative_error(path_lengths(images, ws, noise), expected), 1e-14);
 }
 

@@ -1,9 +1,6 @@
-// The gan stage from images.h5 to generator.safetensors: the number of ranks does not change the result, and a stopped run
-// goes on to the same bits.
-#include <gtest/gtest.h>
-
-#include <csignal>
-#include <filesystem>
+// The gan stage from images.h5 to generator.safetensors: the number of ranks does not change the
+// result, and a stopped run goes on to the same bits.
+#include "stages/gan/gan_stage.hpp"
 
 #include "distributed/random.hpp"
 #include "io/base/error.hpp"
@@ -12,9 +9,13 @@
 #include "io/safetensors.hpp"
 #include "io/sha256.hpp"
 #include "stages/artifacts.hpp"
-#include "stages/gan/gan_stage.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/world.hpp"
+
+#include <csignal>
+#include <filesystem>
+
+#include <gtest/gtest.h>
 
 namespace fs = std::filesystem;
 
@@ -38,7 +39,8 @@ class SharedRun {
         record.split = i < 24 ? Split::train : i < 27 ? Split::val : Split::test;
         record.subject = "s" + std::to_string(i);
         record.path = record.subject + ".png";
-        const auto pixels = keyed_uniform({7, "test.images", 0}, {i}, {1, 16, 16}, torch::kFloat32)[0];
+        const auto pixels =
+            keyed_uniform({7, "test.images", 0}, {i}, {1, 16, 16}, torch::kFloat32)[0];
         writer.append((pixels * 255).to(torch::kUInt8), record);
       }
       writer.close();
@@ -68,8 +70,8 @@ GanConfig tiny(int64_t steps) {
   return config;
 }
 
-nlohmann::json run(const GanConfig& config, Communicator& ranks, const fs::path& run_dir, const std::string& out,
-                   StopSignal& stop) {
+nlohmann::json run(const GanConfig& config, Communicator& ranks, const fs::path& run_dir,
+                   const std::string& out, StopSignal& stop) {
   RunContext context{ranks, torch::kCPU, torch::kFloat64, 5, run_dir, run_dir / out, stop};
   if (ranks.is_root()) fs::create_directories(context.out_dir);
   ranks.barrier();
@@ -77,11 +79,13 @@ nlohmann::json run(const GanConfig& config, Communicator& ranks, const fs::path&
 }
 
 void expect_same_losses(const fs::path& a, const fs::path& b, double tolerance) {
-  const auto first = read_metrics(a / artifacts::metrics_log), second = read_metrics(b / artifacts::metrics_log);
+  const auto first = read_metrics(a / artifacts::metrics_log),
+             second = read_metrics(b / artifacts::metrics_log);
   ASSERT_EQ(first.size(), second.size());
   for (size_t i = 0; i < first.size(); ++i)
     for (const auto& [key, value] : first[i].items())
-      EXPECT_NEAR(value.get<double>(), second[i].at(key).get<double>(), tolerance * (1 + std::abs(value.get<double>())))
+      EXPECT_NEAR(value.get<double>(), second[i].at(key).get<double>(),
+                  tolerance * (1 + std::abs(value.get<double>())))
           << key << " at line " << i;
 }
 
@@ -96,11 +100,15 @@ TEST(GanStage, NumberOfRanksDoesNotChangeTheResult) {
     if (!world().is_root()) continue;
     SelfCommunicator alone;
     run(config, alone, shared.path(), "alone" + suffix, stop);
-    expect_same_losses(shared.path() / ("ranks" + suffix), shared.path() / ("alone" + suffix), 1e-8);
-    const auto ranks = read_safetensors(shared.path() / ("ranks" + suffix) / "generator.safetensors");
+    expect_same_losses(shared.path() / ("ranks" + suffix), shared.path() / ("alone" + suffix),
+                       1e-8);
+    const auto ranks =
+        read_safetensors(shared.path() / ("ranks" + suffix) / "generator.safetensors");
     const auto one = read_safetensors(shared.path() / ("alone" + suffix) / "generator.safetensors");
     for (const auto& [name, tensor] : ranks.tensors)
-      EXPECT_LE((tensor - one.at(name)).abs().max().item<double>(), 1e-8 * (1 + tensor.abs().max().item<double>())) << name;
+      EXPECT_LE((tensor - one.at(name)).abs().max().item<double>(),
+                1e-8 * (1 + tensor.abs().max().item<double>()))
+          << name;
   }
 }
 
@@ -111,8 +119,9 @@ TEST(GanStage, ResumesToTheSameBits) {
     StopSignal stop;
     run(config, world(), shared.path(), "undisturbed", stop);
   }
-  // A signal to one rank only, again and again: each time the ranks agree at the end of the step, write a checkpoint and
-  // leave. Steps 0 and 4 run the lazy phases, so that every kind of step is resumed into.
+  // A signal to one rank only, again and again: each time the ranks agree at the end of the step,
+  // write a checkpoint and leave. Steps 0 and 4 run the lazy phases, so that every kind of step is
+  // resumed into.
   for (int interruption = 0; interruption < 6; ++interruption) {
     StopSignal stop;
     if (world().rank() == world().size() - 1) std::raise(SIGUSR1);
@@ -123,8 +132,11 @@ TEST(GanStage, ResumesToTheSameBits) {
     run(config, world(), shared.path(), "resumed", stop);
   }
   if (!world().is_root()) return;
-  for (const char* file : {"generator.safetensors", "discriminator.safetensors", "metrics.jsonl", "samples.png"})
-    EXPECT_EQ(sha256_of_file(shared.path() / "undisturbed" / file), sha256_of_file(shared.path() / "resumed" / file)) << file;
+  for (const char* file :
+       {"generator.safetensors", "discriminator.safetensors", "metrics.jsonl", "samples.png"})
+    EXPECT_EQ(sha256_of_file(shared.path() / "undisturbed" / file),
+              sha256_of_file(shared.path() / "resumed" / file))
+        << file;
 }
 
 TEST(GanStage, NamesWhatDoesNotFit) {

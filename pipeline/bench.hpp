@@ -1,0 +1,50 @@
+#pragma once
+
+#include "pipeline/bench_report.hpp"
+#include "pipeline/launch.hpp"
+
+#include <cstdint>
+#include <filesystem>
+
+// The benchmarks of `stylescope bench`. Each is collective, checks every result it reports a time
+// for (column "wrong"), and measures the machine's own limits in the same run. `seconds` is the
+// time spent on each measurement. Throws Error only where the machine fails; wrong results are
+// reported.
+namespace stylescope {
+
+struct OpsBench {
+  int64_t batch = 8, channels = 64, resolution = 64;  // of each rank
+};
+struct TrainBench {
+  int64_t batch = 32;  // of all ranks together
+  int64_t resolution = 64, channel_base = 16384, channel_max = 512, image_channels = 3;
+  int64_t depth = 50, width = 64;  // of the ResNet
+};
+struct GenerateBench {
+  int64_t batch = 16;  // of each rank
+  int64_t resolution = 64, channel_base = 16384, channel_max = 512, image_channels = 3;
+};
+struct LoaderBench {
+  int64_t images = 1024, batch = 32;  // of each rank
+  int64_t resolution = 64, image_channels = 3;
+  std::filesystem::path dir;  // where the file is made; empty: the system's temporary folder
+};
+struct CommBench {
+  int64_t min_bytes = 1024, max_bytes = 64 << 20, factor = 4;
+};
+
+// upfirdn2d, bias_act and modulated_conv2d, forward and backward, beside the same functions in
+// plain LibTorch operations, a memory copy and a matrix product.
+BenchReport bench_ops(const OpsBench& bench, const Launch& at, double seconds);
+// The GAN's training step, by phase, and a ResNet's; random images, no files.
+BenchReport bench_train(const TrainBench& bench, const Launch& at, double seconds);
+// Images from an untrained generator: latency of one, rate of a batch.
+BenchReport bench_generate(const GenerateBench& bench, const Launch& at, double seconds);
+// Shuffled reads from an images.h5 (in the page cache) beside reads from a plain file and a gather
+// in memory.
+BenchReport bench_loader(const LoaderBench& bench, const Launch& at, double seconds);
+// all_reduce, with the columns of NVIDIA's nccl-tests (doc/PERFORMANCE.md): algbw = bytes / time,
+// busbw = algbw * 2 (n-1) / n.
+BenchReport bench_comm(const CommBench& bench, const Launch& at, double seconds);
+
+}  // namespace stylescope

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "pipeline/launch.hpp"
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace stylescope {
+
+// A column of the table; `key` is its name in JSON.
+struct BenchColumn {
+  std::string key, title, unit;
+};
+
+// What a benchmark found: the same on every rank.
+struct BenchReport {
+  std::string name;
+  nlohmann::ordered_json args;
+  nlohmann::ordered_json limits;  // of all ranks together, measured in this run
+  std::vector<BenchColumn> columns;
+  std::vector<nlohmann::ordered_json> rows;  // objects by column key; null: does not apply
+  std::vector<std::string> notes;
+
+  // Wrong results of all rows.
+  int64_t wrong() const;
+};
+
+// One object: benchmark, args, version, revision, libraries, time, hosts, cpu, device, precision,
+// threads (of a rank), ranks, limits, units (by column), rows, wrong. Collective.
+nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at);
+// The same as aligned columns with units. `json`: what to_json gave.
+std::string to_table(const BenchReport& report, const nlohmann::ordered_json& json);
+
+}  // namespace stylescope

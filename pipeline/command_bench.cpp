@@ -1,0 +1,165 @@
+#include "io/base/error.hpp"
+#include "pipeline/bench.hpp"
+#include "pipeline/command.hpp"
+#include "stages/networks/layers.hpp"
+
+#include <functional>
+#include <iostream>
+#include <memory>
+
+namespace stylescope {
+namespace {
+
+struct BenchCommand {
+  bool json = false;
+  double seconds = 2;
+  int64_t threads = 0;
+  std::string device = "auto", precision = "float32", dir;
+  OpsBench ops;
+  TrainBench train;
+  GenerateBench generate;
+  LoaderBench loader;
+  CommBench comm;
+  // Of the benchmark that was named.
+  std::function<void()> check;
+  std::function<BenchReport(const Launch&)> chosen;
+
+  void run(Communicator& world) const {
+    StopSignal stop;
+    const Launch at = launch(world, stop, device, precision, threads);
+    const BenchReport report = chosen(at);
+    const auto document = to_json(report, at);
+    if (world.is_root())
+      std::cout << (json ? document.dump(2) + "\n" : to_table(report, document)) << std::flush;
+    validate(report.wrong() == 0, "bench ", report.name, ": ", report.wrong(),
+             " results are wrong (column #wrong); do not trust this build or this machine, run the "
+             "tests");
+  }
+};
+
+using Shared = std::shared_ptr<BenchCommand>;
+
+CLI::Option* number(CLI::App* app, const char* name, int64_t& value, int64_t least, int64_t most,
+                    const char* help) {
+  return app->add_option(name, value, help)->check(CLI::Range(least, most))->capture_default_str();
+}
+
+// A benchmark as a subcommand, with the options that all of them have.
+CLI::App* add_benchmark(CLI::App& app, const Shared& command, const char* name, const char* help,
+                        std::function<BenchReport(const Launch&)> run,
+                        std::function<void()> check = {}) {
+  CLI::App* sub = app.add_subcommand(name, help);
+  sub->add_flag("--json", command->json, "one JSON object instead of a table");
+  sub->add_option("--seconds", command->seconds, "time for each measurement")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+  sub->add_option("--threads", command->threads, "CPU threads a rank; 0: shared out")
+      ->check(CLI::Range(0, 4096));
+  sub->add_option("--device", command->device)
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  sub->add_option("--precision", command->precision)
+      ->check(CLI::IsMember({"float32", "float64"}))
+      ->capture_default_str();
+  sub->callback([command = command.get(), run, check] {
+    command->chosen = run;
+    command->check = check;
+  });
+  return sub;
+}
+
+template <class Networks>
+void add_network_options(CLI::App* app, Networks& bench) {
+  number(app, "--resolution", bench.resolution, 8, 1024, "of the images, a power of two");
+  number(app, "--channel-base", bench.channel_base, 1, 1 << 20, "channels at r: at most this / r");
+  number(app, "--channel-max", bench.channel_max, 1, 1 << 16, "channels at most");
+  number(app, "--channels", bench.image_channels, 1, 64, "of the images");
+}
+
+template <class Networks>
+void check_networks(const Networks& bench) {
+  if ((bench.resolution & (bench.resolution - 1)) != 0)
+    throw UsageError(detail::concatenate("--resolution ", bench.resolution,
+                                         ": is no power of two; give one from 8 to 1024"));
+  if (channels_at(bench.resolution, bench.channel_base, bench.channel_max) < 1)
+    throw UsageError(detail::concatenate("--channel-base ", bench.channel_base,
+                                         ": leaves no channel at resolution ", bench.resolution,
+                                         "; raise it"));
+}
+
+void add_ops(CLI::App& app, const Shared& c) {
+  auto* sub =
+      add_benchmark(app, c, "ops", "operators beside their plain formulation",
+                    [c = c.get()](const Launch& at) { return bench_ops(c->ops, at, c->seconds); });
+  number(sub, "--batch", c->ops.batch, 1, 65536, "images on a rank");
+  number(sub, "--channels", c->ops.channels, 1, 65536, "of the images");
+  number(sub, "--resolution", c->ops.resolution, 4, 4096, "of the images");
+}
+
+void add_train(CLI::App& app, const Shared& c) {
+  auto* sub = add_benchmark(
+      app, c, "train", "training steps of the GAN, by phase, and of a ResNet",
+      [c = c.get()](const Launch& at) { return bench_train(c->train, at, c->seconds); },
+      [c = c.get()] { check_networks(c->train); });
+  add_network_options(sub, c->train);
+  number(sub, "--batch", c->train.batch, 1, 65536, "images a step, of all ranks together");
+  sub->add_option("--depth", c->train.depth, "of the ResNet")
+      ->check(CLI::IsMember({18, 34, 50}))
+      ->capture_default_str();
+  number(sub, "--width", c->train.width, 1, 4096, "of the ResNet");
+}
+
+void add_generate_bench(CLI::App& app, const Shared& c) {
+  auto* sub = add_benchmark(
+      app, c, "generate", "images from a generator: latency and rate",
+      [c = c.get()](const Launch& at) { return bench_generate(c->generate, at, c->seconds); },
+      [c = c.get()] { check_networks(c->generate); });
+  add_network_options(sub, c->generate);
+  number(sub, "--batch", c->generate.batch, 1, 65536, "images at a time on a rank");
+}
+
+void add_loader(CLI::App& app, const Shared& c) {
+  auto* sub = add_benchmark(
+      app, c, "loader", "shuffled reads from an image set",
+      [c = c.get()](const Launch& at) { return bench_loader(c->loader, at, c->seconds); },
+      [c = c.get()] { c->loader.dir = c->dir; });
+  number(sub, "--images", c->loader.images, 1, 1 << 24, "in the file of a rank");
+  number(sub, "--batch", c->loader.batch, 1, 65536, "images in a read");
+  number(sub, "--resolution", c->loader.resolution, 1, 4096, "of the images");
+  number(sub, "--channels", c->loader.image_channels, 1, 64, "of the images");
+  sub->add_option("--dir", c->dir, "where the file is made, for a while (default: TMPDIR)");
+}
+
+void add_comm(CLI::App& app, const Shared& c) {
+  auto* sub = add_benchmark(
+      app, c, "comm", "all_reduce between the ranks (start with mpirun or srun)",
+      [c = c.get()](const Launch& at) { return bench_comm(c->comm, at, c->seconds); },
+      [c = c.get()] {
+        if (c->comm.min_bytes > c->comm.max_bytes)
+          throw UsageError(detail::concatenate("--min-bytes ", c->comm.min_bytes,
+                                               ": is more than --max-bytes ", c->comm.max_bytes,
+                                               "; exchange them"));
+      });
+  constexpr int64_t most = int64_t{1} << 34;
+  number(sub, "--min-bytes", c->comm.min_bytes, 8, most, "smallest message");
+  number(sub, "--max-bytes", c->comm.max_bytes, 8, most, "largest message");
+  number(sub, "--factor", c->comm.factor, 2, 1024, "from one size to the next");
+}
+
+}  // namespace
+
+Task add_bench(CLI::App& app) {
+  auto command = std::make_shared<BenchCommand>();
+  app.require_subcommand(1);
+  add_ops(app, command);
+  add_train(app, command);
+  add_generate_bench(app, command);
+  add_loader(app, command);
+  add_comm(app, command);
+  return {[command] {
+            if (command->check) command->check();
+          },
+          [command](Communicator& world) { command->run(world); }};
+}
+
+}  // namespace stylescope
