@@ -12,6 +12,8 @@ namespace {
 
 constexpr const char* kStageFile = "stage.json";
 constexpr const char* kResumeFile = "resume.json";
+// Of a stage under way (stages/training/training_loop.cpp); not part of what it publishes.
+constexpr const char* kCheckpoints = "checkpoints";
 
 std::optional<nlohmann::json> read_json(const fs::path& file, const std::string& advice) {
   if (!fs::exists(file)) return std::nullopt;
@@ -82,6 +84,7 @@ void RunDirectory::publish(const std::string& name, nlohmann::json record) {
   publish_directory(folder, stage(name));
   std::error_code ignored;
   fs::remove(stage(name) / kResumeFile, ignored);
+  fs::remove_all(stage(name) / kCheckpoints, ignored);
 }
 
 bool RunDirectory::publish_left_over(const std::string& name, const nlohmann::json& key) {
@@ -108,6 +111,7 @@ nlohmann::json outputs_of(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = fs::relative(entry.path(), folder).string();
     if (!entry.is_regular_file() || name == kStageFile || name == kResumeFile) continue;
+    if (name.starts_with(kCheckpoints)) continue;  // needed until the stage is published, no longer
     outputs[name] = {{"size", entry.file_size()}, {"sha256", sha256_of_file(entry.path())}};
   }
   return outputs;
@@ -116,8 +120,7 @@ nlohmann::json outputs_of(const fs::path& folder) {
 std::string output_hash(const nlohmann::json& outputs) {
   std::string text;
   for (const auto& [name, file] : outputs.items()) {
-    if (name.ends_with(".jsonl") || name.ends_with(".log") || name.starts_with("checkpoints/"))
-      continue;
+    if (name.ends_with(".jsonl") || name.ends_with(".log")) continue;
     text += file.at("sha256").get<std::string>() + " " + name + "\n";
   }
   return sha256_of(text);
