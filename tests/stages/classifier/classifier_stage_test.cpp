@@ -7,7 +7,7 @@
 #include "stages/classifier/classifier_data.hpp"
 #include "stages/metrics/ranking.hpp"
 #include "stages/networks/classifier.hpp"
-#include "tests/stages/supervised/shared_run.hpp"
+#include "tests/support/shared_run.hpp"
 #include "tests/support/world.hpp"
 
 #include <gtest/gtest.h>

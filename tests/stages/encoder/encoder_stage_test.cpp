@@ -9,7 +9,7 @@
 #include "io/picture.hpp"
 #include "stages/networks/encoder.hpp"
 #include "stages/networks/generator.hpp"
-#include "tests/stages/supervised/shared_run.hpp"
+#include "tests/support/shared_run.hpp"
 #include "tests/support/world.hpp"
 
 #include <numeric>

@@ -4,10 +4,11 @@
 #include "stages/gan/gan_losses.hpp"
 #include "stages/networks/discriminator.hpp"
 #include "stages/networks/generator.hpp"
+#include "stages/networks/state.hpp"
 #include "stages/training/flat_parameters.hpp"
 #include "stages/training/optimizer.hpp"
 #include "tests/support/golden.hpp"
-#include "tests/support/golden_networks.hpp"
+#include "tests/support/golden_weights.hpp"
 
 #include <cmath>
 
@@ -34,8 +35,8 @@ class AdamGolden : public testing::TestWithParam<Set> {
     discriminator_ = Discriminator(d);
     generator_->to(torch::kFloat64);
     discriminator_->to(torch::kFloat64);
-    golden::fill_network(*generator_, "G.", s.seed);
-    golden::fill_network(*discriminator_, "D.", s.seed);
+    golden::fill_weights(state_of(*generator_), "G.", s.seed);
+    golden::fill_weights(state_of(*discriminator_), "D.", s.seed);
     z_ = input("in/z").narrow(0, 0, 4);
     real_ = golden::values("in.real", s.seed, {8, s.channels, s.resolution, s.resolution}, 0, 0.5)
                 .clamp(-1, 1)

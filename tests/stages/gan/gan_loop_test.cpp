@@ -2,8 +2,9 @@
 // draw given. Runs on 1, 2 and 4 ranks: with 4, two ranks are dealt no minibatch-stddev group and
 // take part with zeros.
 #include "stages/gan/gan_trainer.hpp"
+#include "stages/networks/state.hpp"
 #include "tests/support/golden.hpp"
-#include "tests/support/golden_networks.hpp"
+#include "tests/support/golden_weights.hpp"
 #include "tests/support/world.hpp"
 
 #include <cmath>
@@ -153,9 +154,9 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
   generator->to(torch::kFloat64);
   average->to(torch::kFloat64);
   discriminator->to(torch::kFloat64);
-  golden::fill_network(*generator, "G.", kSeed);
-  golden::fill_network(*average, "G.", kSeed);
-  golden::fill_network(*discriminator, "D.", kSeed);
+  golden::fill_weights(state_of(*generator), "G.", kSeed);
+  golden::fill_weights(state_of(*average), "G.", kSeed);
+  golden::fill_weights(state_of(*discriminator), "D.", kSeed);
   const auto reals = golden::values("loop.real", kSeed, {64, 1, 16, 16}, 0, 0.5).clamp(-1, 1);
 
   GoldenDraws draws;
@@ -190,9 +191,9 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
       char after[32];
       std::snprintf(after, sizeof after, "chk/after%02ld/", static_cast<long>(done));
       const double bound = world.size() == 1 ? kWeights : 1e-8;
-      expect_checksums(after + std::string("G"), "G.", golden::state_of(*generator), bound);
-      expect_checksums(after + std::string("D"), "D.", golden::state_of(*discriminator), bound);
-      expect_checksums(after + std::string("G_ema"), "G.", golden::state_of(*average), bound);
+      expect_checksums(after + std::string("G"), "G.", state_of(*generator), bound);
+      expect_checksums(after + std::string("D"), "D.", state_of(*discriminator), bound);
+      expect_checksums(after + std::string("G_ema"), "G.", state_of(*average), bound);
       expect_checksums(after + std::string("adam_v_G"), "G.",
                        split_like(*generator, adam_square(trainer, "g")), bound * 10);
       expect_checksums(after + std::string("adam_v_D"), "D.",

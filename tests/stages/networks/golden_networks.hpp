@@ -4,6 +4,7 @@
 #include "stages/networks/generator.hpp"
 #include "stages/networks/state.hpp"
 #include "tests/support/golden.hpp"
+#include "tests/support/golden_weights.hpp"
 
 #include <cmath>
 #include <string>
@@ -23,28 +24,6 @@ struct GoldenCase {
 
 inline std::string case_name(const testing::TestParamInfo<GoldenCase>& info) {
   return std::string(info.param.set) + "_" + info.param.device;
-}
-
-// What the rule of the golden data says a tensor of this name holds.
-inline torch::Tensor golden_value(const std::string& network, const std::string& key, int64_t seed,
-                                  at::IntArrayRef shape) {
-  const auto has = [&](const char* part) { return key.find(part) != std::string::npos; };
-  const bool slow = key.rfind("mapping.fc", 0) == 0;
-  double mean = 0, std = 1;
-  if (has("affine.bias")) {
-    mean = 1;
-    std = 0.1;
-  } else if (has("noise_strength")) {
-    mean = 0.2;
-    std = 0.1;
-  } else if (has("w_avg")) {
-    std = 0.3;
-  } else if (has("bias")) {
-    std = slow ? 10 : 0.1;
-  } else if (has("weight")) {
-    std = slow ? 100 : 1;
-  }
-  return golden::values(network + "." + key, seed, shape, mean, std);
 }
 
 class GoldenNetworks : public testing::TestWithParam<GoldenCase> {
@@ -137,11 +116,8 @@ class GoldenNetworks : public testing::TestWithParam<GoldenCase> {
 
  private:
   void fill(torch::nn::Module& module, const std::string& name) const {
-    const torch::NoGradGuard no_grad;
     module.to(device(), dtype_);
-    for (auto& [key, tensor] : state_of(module))
-      if (key.find("resample_filter") == std::string::npos)
-        tensor.copy_(golden_value(name, key, seed(), tensor.sizes()));
+    golden::fill_weights(state_of(module), name + ".", seed());
   }
   torch::Tensor image_values(const std::string& name, int64_t n, double std) const {
     return golden::values(name, seed(), {n, channels(), resolution(), resolution()}, 0, std);

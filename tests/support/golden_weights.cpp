@@ -1,4 +1,4 @@
-#include "tests/support/golden_networks.hpp"
+#include "tests/support/golden_weights.hpp"
 
 #include "tests/support/golden.hpp"
 
@@ -23,26 +23,12 @@ Rule rule_of(const std::string& name) {
   return {0, mapping ? 100.0 : 1.0};
 }
 
-void append_state(torch::nn::Module& module, const std::string& prefix,
-                  std::vector<std::pair<std::string, torch::Tensor>>& state) {
-  for (const auto& p : module.named_parameters(false))
-    state.emplace_back(prefix + p.key(), p.value());
-  for (const auto& b : module.named_buffers(false)) state.emplace_back(prefix + b.key(), b.value());
-  for (const auto& child : module.named_children())
-    append_state(*child.value(), prefix + child.key() + ".", state);
-}
-
 }  // namespace
 
-std::vector<std::pair<std::string, torch::Tensor>> state_of(torch::nn::Module& module) {
-  std::vector<std::pair<std::string, torch::Tensor>> state;
-  append_state(module, "", state);
-  return state;
-}
-
-void fill_network(torch::nn::Module& module, const std::string& prefix, int64_t seed) {
+void fill_weights(const std::vector<std::pair<std::string, torch::Tensor>>& state,
+                  const std::string& prefix, int64_t seed) {
   torch::NoGradGuard no_grad;
-  for (auto& [name, tensor] : state_of(module)) {
+  for (const auto& [name, tensor] : state) {
     if (ends_with(name, "resample_filter")) continue;
     const auto rule = rule_of(name);
     tensor.copy_(values(prefix + name, seed, tensor.sizes(), rule.mean, rule.std));

@@ -18,7 +18,7 @@
 
 #include <gtest/gtest.h>
 
-// What the tests of the classifier and the encoder stage have in common.
+// What the tests of the training stages have in common.
 namespace stylescope::testing_support {
 
 // A run directory that all ranks share; the root fills it.
