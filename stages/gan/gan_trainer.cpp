@@ -208,8 +208,9 @@ void GanTrainer::update_average(int64_t step) {
     images = std::min(images, static_cast<double>(step * config_.batch) * config_.ema_ramp);
   const double beta = std::pow(0.5, static_cast<double>(config_.batch) / std::max(images, 1e-8));
   ema_.values().lerp_(g_.values(), 1 - beta);
-  const auto from = generator_->named_buffers();
-  for (auto& buffer : average_->named_buffers()) buffer.value().copy_(from[buffer.key()]);
+  // Of the buffers only this one changes: filters and constant noise are the same in both from the
+  // start.
+  average_->w_avg().copy_(generator_->w_avg());
 }
 
 void GanTrainer::finish(GanStepFigures& figures) {

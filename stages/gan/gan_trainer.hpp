@@ -39,6 +39,7 @@ struct GanStepFigures {
 // batch, and gradients are summed over the ranks.
 class GanTrainer {
  public:
+  // `average` starts with the generator's weights and buffers.
   GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator,
              Generator average, Communicator& world, GanDraws& draws);
 
