@@ -1,8 +1,8 @@
 #include "stages/ops/bias_act_kernel.hpp"
 
 #include "io/base/error.hpp"
+#include "io/base/simd.hpp"
 #include "stages/ops/parallel.hpp"
-#include "stages/ops/simd.hpp"
 
 #include <limits>
 #include <vector>
