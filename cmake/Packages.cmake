@@ -2,6 +2,13 @@
 find_package(PkgConfig REQUIRED)
 # The serial HDF5 by name: plain "hdf5" may be the flavour built for Open MPI.
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+# Slides and annotations; codecs of the images' chunks.
+pkg_check_modules(OPENSLIDE REQUIRED IMPORTED_TARGET openslide)
+pkg_check_modules(TIFF REQUIRED IMPORTED_TARGET libtiff-4)
+pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
+pkg_check_modules(PUGIXML REQUIRED IMPORTED_TARGET pugixml)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 find_package(MPI REQUIRED COMPONENTS C)
 set(MPIEXEC ${MPIEXEC_EXECUTABLE})
 find_package(yaml-cpp REQUIRED)

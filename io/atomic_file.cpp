@@ -89,6 +89,13 @@ void publish_directory(const fs::path& partial, const fs::path& target) {
   rename_or_fail(partial, target);
 }
 
+void start_writeback(const fs::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+  ::close(descriptor);
+}
+
 std::string read_text(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) fail(file, "read", errno);

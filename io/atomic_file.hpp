@@ -18,6 +18,10 @@ void publish_text(const std::filesystem::path& target, std::string_view text);
 // exist.
 void publish_directory(const std::filesystem::path& partial, const std::filesystem::path& target);
 
+// Lets the system begin to write what was written to `file` so far, so that a later fsync has less
+// to wait for. A hint: never fails.
+void start_writeback(const std::filesystem::path& file);
+
 // The whole content. Throws Error.
 std::string read_text(const std::filesystem::path& file);
 

@@ -1,86 +1,7 @@
-#include "io/hdf5_file.hpp"
-
-#include "io/base/error.hpp"
-
-#include <algorithm>
-#include <cstring>
-
-#include <hdf5.h>
+#include "io/hdf5_calls.hpp"
 
 namespace stylescope::hdf5 {
 namespace {
-
-static_assert(sizeof(hid_t) == sizeof(int64_t));
-
-template <herr_t (*close)(hid_t)>
-Handle own(hid_t id) {
-  return Handle(id, [](int64_t handle) -> int { return close(handle); });
-}
-
-// HDF5's words for the error that happened first; of a failed system call, the system's words.
-std::string innermost_message() {
-  std::string message;
-  const auto take = [](unsigned n, const H5E_error2_t* error, void* text) -> herr_t {
-    if (n == 0 && error->desc) *static_cast<std::string*>(text) = error->desc;
-    return 0;
-  };
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take, &message);
-  const std::string marker = "error message = '";
-  if (const size_t begin = message.find(marker); begin != std::string::npos) {
-    const size_t end = message.find('\'', begin + marker.size());
-    message = message.substr(begin + marker.size(), end - begin - marker.size());
-  }
-  return message.empty() ? "HDF5 gives no reason" : message;
-}
-
-[[noreturn]] void fail(const Origin& origin, const std::string& problem) {
-  throw Error(origin.file + ": " + problem + " (" + innermost_message() + "); " + origin.advice);
-}
-
-// Passes what is good on, or throws.
-void checked(herr_t status, const Origin& origin, const std::string& problem) {
-  if (status < 0) fail(origin, problem);
-}
-Handle checked(Handle handle, const Origin& origin, const std::string& problem) {
-  if (!handle.ok()) fail(origin, problem);
-  return handle;
-}
-
-hid_t native_type(torch::Dtype dtype) {
-  if (dtype == torch::kUInt8) return H5T_NATIVE_UINT8;
-  if (dtype == torch::kInt64) return H5T_NATIVE_INT64;
-  if (dtype == torch::kFloat32) return H5T_NATIVE_FLOAT;
-  SS_CHECK(dtype == torch::kFloat64, "no HDF5 type for ", torch::toString(dtype));
-  return H5T_NATIVE_DOUBLE;
-}
-
-std::vector<hsize_t> extents(const std::vector<int64_t>& shape) {
-  return {shape.begin(), shape.end()};
-}
-
-Handle space_of(const std::vector<int64_t>& shape, bool growing = false) {
-  const auto dims = extents(shape);
-  auto most = dims;
-  if (growing) most[0] = H5S_UNLIMITED;
-  Handle space =
-      own<H5Sclose>(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), most.data()));
-  SS_CHECK(space.ok());
-  return space;
-}
-
-void select_rows(const Handle& space, int64_t first, const std::vector<int64_t>& part) {
-  std::vector<hsize_t> start(part.size(), 0);
-  start[0] = first;
-  SS_CHECK(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr,
-                               extents(part).data(), nullptr) >= 0);
-}
-
-Handle text_type() {
-  Handle type = own<H5Tclose>(H5Tcopy(H5T_C_S1));
-  SS_CHECK(H5Tset_size(type.get(), H5T_VARIABLE) >= 0 &&
-           H5Tset_cset(type.get(), H5T_CSET_UTF8) >= 0);
-  return type;
-}
 
 Handle creation_list(hid_t kind) {
   Handle list = own<H5Pclose>(H5Pcreate(kind));
@@ -95,114 +16,27 @@ Handle access_list() {
   Handle list = own<H5Pclose>(H5Pcreate(H5P_FILE_ACCESS));
   SS_CHECK(list.ok() && H5Pset_file_locking(list.get(), false, true) >= 0 &&
            H5Pset_libver_bounds(list.get(), H5F_LIBVER_V110, H5F_LIBVER_LATEST) >= 0);
+  register_filters();
   return list;
 }
 
-std::string words(const std::vector<int64_t>& shape) {
-  std::string text = "(";
-  for (const int64_t extent : shape)
-    text += (text.size() > 1 ? ", " : "") + (extent < 0 ? "any" : std::to_string(extent));
-  return text + ")";
+// "group/name": the group, and the attribute's name in it.
+std::pair<std::string, std::string> split_attribute(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  if (slash == std::string::npos) return {".", name};
+  return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
 }  // namespace
 
-Dataset::Dataset(Handle id, std::string name, std::shared_ptr<const Origin> origin)
-    : id_(std::move(id)), name_(std::move(name)), origin_(std::move(origin)) {
-  const Handle space = own<H5Sclose>(H5Dget_space(id_.get()));
-  const int rank = H5Sget_simple_extent_ndims(space.get());
-  validate(rank >= 1, origin_->file, ": ", where(), " has no axes; ", origin_->advice);
-  std::vector<hsize_t> dims(rank);
-  H5Sget_simple_extent_dims(space.get(), dims.data(), nullptr);
-  shape_.assign(dims.begin(), dims.end());
-
-  const Handle type = own<H5Tclose>(H5Dget_type(id_.get()));
-  const H5T_class_t kind = H5Tget_class(type.get());
-  const size_t size = H5Tget_size(type.get());
-  const bool bytes = kind == H5T_INTEGER && size == 1 && H5Tget_sign(type.get()) == H5T_SGN_NONE;
-  if (kind == H5T_FLOAT)
-    dtype_ = size <= 4 ? torch::kFloat32 : torch::kFloat64;
-  else
-    dtype_ = bytes ? torch::kUInt8 : torch::kInt64;
-
-  const Handle list = own<H5Pclose>(H5Dget_create_plist(id_.get()));
-  if (bytes && H5Pget_layout(list.get()) == H5D_CHUNKED && H5Pget_nfilters(list.get()) == 0) {
-    std::vector<hsize_t> chunk(rank);
-    H5Pget_chunk(list.get(), rank, chunk.data());
-    row_chunks_ = chunk[0] == 1 && std::equal(chunk.begin() + 1, chunk.end(), dims.begin() + 1);
-  }
-}
-
-void Dataset::resize(int64_t rows) {
-  shape_[0] = rows;
-  checked(H5Dset_extent(id_.get(), extents(shape_).data()), *origin_, where() + " cannot grow");
-}
-
-void Dataset::transfer(int64_t first, int64_t count, void* into, const void* from) const {
-  if (count == 0) return;
-  const std::string problem = where() + (into ? " cannot be read" : " cannot be written") +
-                              " at row " + std::to_string(first);
-  auto part = shape_;
-  part[0] = count;
-  const Handle memory_space = space_of(part);
-  const Handle file_space = checked(own<H5Sclose>(H5Dget_space(id_.get())), *origin_, problem);
-  select_rows(file_space, first, part);
-  const hid_t type = native_type(dtype_);
-  checked(into ? H5Dread(id_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, into)
-               : H5Dwrite(id_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, from),
-          *origin_, problem);
-}
-
-void Dataset::write_rows(int64_t first, const torch::Tensor& rows) {
-  SS_CHECK(rows.dim() == static_cast<int64_t>(shape_.size()) && rows.scalar_type() == dtype_ &&
-               std::equal(shape_.begin() + 1, shape_.end(), rows.sizes().begin() + 1),
-           name_, " takes ", words(shape_), ", got ", rows.sizes());
-  SS_CHECK(first >= 0 && first + rows.size(0) <= shape_[0], name_, " at row ", first);
-  const torch::Tensor data = rows.cpu().contiguous();
-  if (!row_chunks_) return transfer(first, data.size(0), nullptr, data.data_ptr());
-  std::vector<hsize_t> offset(shape_.size(), 0);
-  const size_t bytes = data.size(0) ? data.nbytes() / data.size(0) : 0;
-  for (int64_t row = 0; row < data.size(0); ++row) {
-    offset[0] = first + row;
-    checked(H5Dwrite_chunk(id_.get(), H5P_DEFAULT, 0, offset.data(), bytes,
-                           static_cast<const uint8_t*>(data.data_ptr()) + row * bytes),
-            *origin_, where() + " cannot be written at row " + std::to_string(first + row));
-  }
-}
-
-torch::Tensor Dataset::read() const {
-  torch::Tensor out = torch::empty(shape_, dtype_);
-  if (out.numel() > 0) transfer(0, shape_[0], out.data_ptr(), nullptr);
-  return out;
-}
-
-torch::Tensor Dataset::read_rows(at::ArrayRef<int64_t> indices) const {
-  auto shape = shape_;
-  shape[0] = static_cast<int64_t>(indices.size());
-  torch::Tensor out = torch::empty(shape, dtype_);
-  if (out.numel() == 0) return out;
-  auto* into = static_cast<uint8_t*>(out.data_ptr());
-  const size_t bytes = out.nbytes() / indices.size();
-  std::vector<hsize_t> offset(shape_.size(), 0);
-  uint32_t filters = 0;
-  for (const int64_t row : indices) {
-    SS_CHECK(row >= 0 && row < shape_[0], name_, " has ", shape_[0], " rows; asked for ", row);
-    offset[0] = row;
-    // A chunk that was never written has no bytes in the file: the general way gives its fill
-    // value.
-    if (!row_chunks_ || H5Dread_chunk(id_.get(), H5P_DEFAULT, offset.data(), &filters, into) < 0)
-      transfer(row, 1, into, nullptr);
-    into += bytes;
-  }
-  return out;
-}
-
 File::File(Handle id, std::shared_ptr<const Origin> origin)
     : id_(std::move(id)), origin_(std::move(origin)) {}
 
-File File::create(const std::filesystem::path& file, std::string advice) {
+File File::create(const std::filesystem::path& file, std::string advice, int64_t alignment) {
   auto origin = std::make_shared<const Origin>(Origin{file.string(), std::move(advice)});
   const Handle access = access_list();
+  const auto bytes = static_cast<hsize_t>(alignment);
+  SS_CHECK(H5Pset_alignment(access.get(), bytes, bytes) >= 0);
   const Handle creation = creation_list(H5P_FILE_CREATE);
   Handle id = own<H5Fclose>(H5Fcreate(file.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
   return File(checked(std::move(id), *origin, "cannot be created"), std::move(origin));
@@ -212,6 +46,7 @@ File File::open(const std::filesystem::path& file, std::string advice) {
   auto origin = std::make_shared<const Origin>(Origin{file.string(), std::move(advice)});
   validate(std::filesystem::exists(file), file.string(), ": does not exist; ", origin->advice);
   const Handle access = access_list();
+  SS_CHECK(H5Pset_driver(access.get(), reading_driver(), nullptr) >= 0);
   Handle id = own<H5Fclose>(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access.get()));
   if (!id.ok()) {
     const std::string reason = innermost_message();
@@ -258,16 +93,20 @@ Dataset File::dataset(const std::string& name) const {
                  origin_);
 }
 
-Dataset File::create(const std::string& name, int64_t type, const std::vector<int64_t>& shape,
-                     int64_t creation) {
-  // Groups on the way are made here: those that HDF5 would make carry the time, and then the same
-  // content would not give the same bytes.
+// The groups on the way are made here: those that HDF5 would make carry the time, and then the same
+// content would not give the same bytes.
+void File::make_groups_of(const std::string& name) {
   const Handle group = creation_list(H5P_GROUP_CREATE);
   for (size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
     if (const std::string above = name.substr(0, slash); !contains(above))
       checked(own<H5Gclose>(
                   H5Gcreate2(id_.get(), above.c_str(), H5P_DEFAULT, group.get(), H5P_DEFAULT)),
               *origin_, "group '" + above + "' cannot be created");
+}
+
+Dataset File::create(const std::string& name, int64_t type, const std::vector<int64_t>& shape,
+                     int64_t creation) {
+  make_groups_of(name);
   const Handle space = space_of(shape, H5Pget_layout(creation) == H5D_CHUNKED);
   Handle id = own<H5Dclose>(
       H5Dcreate2(id_.get(), name.c_str(), type, space.get(), H5P_DEFAULT, creation, H5P_DEFAULT));
@@ -276,8 +115,13 @@ Dataset File::create(const std::string& name, int64_t type, const std::vector<in
 }
 
 Dataset File::create_rows(const std::string& name, torch::Dtype dtype,
-                          std::vector<int64_t> row_shape) {
+                          std::vector<int64_t> row_shape, const std::vector<Filter>& filters) {
   const Handle creation = creation_list(H5P_DATASET_CREATE);
+  // Optional: HDF5 itself could not write JPEG, and skips then what fails.
+  for (const auto& filter : filters)
+    checked(H5Pset_filter(creation.get(), filter.id, H5Z_FLAG_OPTIONAL, filter.values.size(),
+                          filter.values.data()),
+            *origin_, "HDF5 does not take filter " + std::to_string(filter.id));
   row_shape.insert(row_shape.begin(), 1);
   const auto chunk = extents(row_shape);
   SS_CHECK(H5Pset_chunk(creation.get(), static_cast<int>(chunk.size()), chunk.data()) >= 0);
@@ -359,19 +203,30 @@ std::vector<std::string> File::read_strings(const std::string& name) const {
 }
 
 void File::write_attribute(const std::string& name, int64_t type, const void* value) {
+  make_groups_of(name);
   const Handle space = own<H5Sclose>(H5Screate(H5S_SCALAR));
   const std::string problem = "attribute '" + name + "' cannot be written";
-  const Handle id = checked(own<H5Aclose>(H5Acreate2(id_.get(), name.c_str(), type, space.get(),
-                                                     H5P_DEFAULT, H5P_DEFAULT)),
-                            *origin_, problem);
+  const auto [object, plain] = split_attribute(name);
+  const Handle id =
+      checked(own<H5Aclose>(H5Acreate_by_name(id_.get(), object.c_str(), plain.c_str(), type,
+                                              space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT)),
+              *origin_, problem);
   checked(H5Awrite(id.get(), type, value), *origin_, problem);
 }
 
 void File::read_attribute(const std::string& name, int64_t type, void* value) const {
-  validate(H5Aexists(id_.get(), name.c_str()) > 0, origin_->file, ": attribute '", name,
-           "' is missing; ", origin_->advice);
-  const Handle id = own<H5Aclose>(H5Aopen(id_.get(), name.c_str(), H5P_DEFAULT));
+  validate(has_attribute(name), origin_->file, ": attribute '", name, "' is missing; ",
+           origin_->advice);
+  const auto [object, plain] = split_attribute(name);
+  const Handle id = own<H5Aclose>(
+      H5Aopen_by_name(id_.get(), object.c_str(), plain.c_str(), H5P_DEFAULT, H5P_DEFAULT));
   checked(H5Aread(id.get(), type, value), *origin_, "attribute '" + name + "' cannot be read");
+}
+
+bool File::has_attribute(const std::string& name) const {
+  const auto [object, plain] = split_attribute(name);
+  return (object == "." || contains(object)) &&
+         H5Aexists_by_name(id_.get(), object.c_str(), plain.c_str(), H5P_DEFAULT) > 0;
 }
 
 void File::write_attribute(const std::string& name, const std::string& value) {

@@ -3,27 +3,25 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/hdf5_file.hpp"
+#include "io/image_index.hpp"
+#include "io/image_pixels.hpp"
+#include "io/image_records.hpp"
 
-#include <array>
-#include <limits>
+#include <mutex>
+#include <optional>
 
 namespace stylescope {
 namespace {
 
-constexpr const char* kFormat = "stylescope.images";
-constexpr int64_t kVersion = 1;
 constexpr int64_t kGrowth = 1024;  // rows by which the data set of images grows while it is written
-constexpr const char* kRunAgain = "run the ingest stage again";
+constexpr const char* kTileGroup = "tile/";
 
-// Rule 3 of the design: an image of a subject whom f or G was trained on is no test image.
-void check_subjects(const std::string& file, const std::vector<ImageRecord>& records) {
-  std::map<std::string, Split> split_of;
-  for (const auto& record : records) {
-    const auto [known, is_new] = split_of.emplace(record.subject, record.split);
-    validate(is_new || known->second == record.split, file, ": subject '", record.subject,
-             "' stands in two splits, ", to_string(known->second), " and ", to_string(record.split),
-             " (", record.path, "); give every subject's images one split only");
-  }
+constexpr int64_t kPage = 4096;
+
+// Whole pages are copied out of the system's cache fastest from where pages begin; where images are
+// no whole pages, that would cost space.
+int64_t alignment_for(const ImageSetOptions& options, int64_t image_bytes) {
+  return options.storage == Storage::none && image_bytes % kPage == 0 ? kPage : 1;
 }
 
 std::filesystem::path partial_name(const std::filesystem::path& file) {
@@ -32,60 +30,40 @@ std::filesystem::path partial_name(const std::filesystem::path& file) {
 
 }  // namespace
 
-std::string to_string(Split split) {
-  constexpr std::array names{"train", "val", "test"};
-  return names.at(static_cast<size_t>(split));
-}
-
 struct ImageSetWriter::Impl {
   std::filesystem::path target;
+  std::vector<int64_t> shape;
   std::vector<std::string> label_names;
   std::string source_json;
+  ImageSetOptions options;
   hdf5::File file;
-  hdf5::Dataset images;
+  std::optional<hdf5::Dataset> images;
   std::vector<ImageRecord> records;
+  Sha256 hash;
   bool published = false;
-
-  void write_records() {
-    const auto count = static_cast<int64_t>(records.size());
-    torch::Tensor label = torch::empty({count}, torch::kInt64);
-    torch::Tensor split = torch::empty({count}, torch::kUInt8);
-    std::vector<std::string> subject, path;
-    for (int64_t i = 0; i < count; ++i) {
-      label.data_ptr<int64_t>()[i] = records[i].label;
-      split.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(records[i].split);
-      subject.push_back(records[i].subject);
-      path.push_back(records[i].path);
-    }
-    file.write("label", label);
-    file.write("split", split);
-    file.write_strings("subject", subject);
-    file.write_strings("path", path);
-    file.write_strings("label_names", label_names);
-    for (const auto& [name, first] : records.front().attributes) {
-      torch::Tensor values = torch::empty({count}, torch::kFloat64);
-      for (int64_t i = 0; i < count; ++i)
-        values.data_ptr<double>()[i] = records[i].attributes.at(name);
-      file.write("attributes/" + name, values);
-    }
-    file.write_format(kFormat, kVersion);
-    file.write_attribute("source", source_json);
-  }
 };
 
 ImageSetWriter::ImageSetWriter(std::filesystem::path file, int64_t channels, int64_t height,
                                int64_t width, std::vector<std::string> label_names,
-                               std::string source_json) {
+                               std::string source_json, const ImageSetOptions& options) {
   SS_CHECK(channels > 0 && height > 0 && width > 0);
-  hdf5::File partial =
-      hdf5::File::create(partial_name(file), "check the disk's space and permissions");
-  hdf5::Dataset images = partial.create_rows("images", torch::kUInt8, {channels, height, width});
+  std::vector<hdf5::Filter> filters;
+  for (const auto& filter : chunk_filters(options.storage, options.level, channels, height, width))
+    filters.push_back({filter.id, filter.values});
+  const std::vector<int64_t> shape{channels, height, width};
+  hdf5::File partial = hdf5::File::create(partial_name(file), images_format::check_disk,
+                                          alignment_for(options, channels * height * width));
+  hdf5::Dataset images = partial.create_rows("images", torch::kUInt8, shape, filters);
   impl_.reset(new Impl{std::move(file),
+                       shape,
                        std::move(label_names),
                        std::move(source_json),
+                       options,
                        std::move(partial),
                        std::move(images),
+                       {},
                        {}});
+  impl_->hash.update(shape.data(), shape.size() * sizeof(int64_t)).update(impl_->source_json);
 }
 
 ImageSetWriter::~ImageSetWriter() {
@@ -96,31 +74,68 @@ ImageSetWriter::~ImageSetWriter() {
   std::filesystem::remove(partial, ignored);
 }
 
-void ImageSetWriter::append(const torch::Tensor& pixels, const ImageRecord& record) {
+void ImageSetWriter::append(const EncodedImage& image, const ImageRecord& record) {
   SS_CHECK(record.label >= 0 && record.label < static_cast<int64_t>(impl_->label_names.size()),
            "label ", record.label);
-  if (!impl_->records.empty()) {
-    const auto& names = impl_->records.front().attributes;
-    SS_CHECK(names.size() == record.attributes.size() &&
-                 std::equal(names.begin(), names.end(), record.attributes.begin(),
-                            [](const auto& a, const auto& b) { return a.first == b.first; }),
-             "attributes of ", record.path, " differ from those of ", impl_->records.front().path);
-  }
+  SS_CHECK(image.storage == impl_->options.storage, to_string(image.storage), " for a set of ",
+           to_string(impl_->options.storage));
+  SS_CHECK(image.shape == impl_->shape, at::IntArrayRef(image.shape), " for a set of ",
+           at::IntArrayRef(impl_->shape));
+  if (!impl_->records.empty())
+    SS_CHECK(same_attributes(impl_->records.front(), record), "attributes of ", record.path,
+             " differ from those of ", impl_->records.front().path);
   const auto row = static_cast<int64_t>(impl_->records.size());
-  if (row == impl_->images.shape()[0]) impl_->images.resize(row + kGrowth);
-  impl_->images.write_rows(row, pixels.unsqueeze(0));
+  if (row == impl_->images->shape()[0]) impl_->images->resize(row + kGrowth);
+  impl_->images->write_chunk(row, image.bytes, image.filter_mask);
+  hash_record(impl_->hash, record);
+  impl_->hash.update(&image.checksum, sizeof image.checksum);
   impl_->records.push_back(record);
 }
 
+void ImageSetWriter::append(const torch::Tensor& pixels, const ImageRecord& record) {
+  append(encode_image(pixels, impl_->options.storage, impl_->options.level), record);
+}
+
+void ImageSetWriter::add_table(const std::string& name, const torch::Tensor& values) {
+  const torch::Tensor data = values.cpu().contiguous();
+  impl_->file.write(kTileGroup + name, data);
+  impl_->hash.update(name).update(data.data_ptr(), data.nbytes());
+}
+
+void ImageSetWriter::add_strings(const std::string& name, const std::vector<std::string>& values) {
+  impl_->file.write_strings(kTileGroup + name, values);
+  impl_->hash.update(name);
+  for (const auto& value : values) impl_->hash.update(value);
+}
+
+void ImageSetWriter::set_attribute(const std::string& name, const std::string& text) {
+  impl_->file.write_attribute(kTileGroup + name, text);
+  impl_->hash.update(name).update(text);
+}
+
 void ImageSetWriter::close() {
-  SS_CHECK(!impl_->published);
-  validate(!impl_->records.empty(), impl_->target.string(),
+  finish();
+  publish();
+}
+
+void ImageSetWriter::finish() {
+  SS_CHECK(impl_->images.has_value());
+  validate(impl_->options.shard || !impl_->records.empty(), impl_->target.string(),
            ": there are no images to write; check the input folders");
   check_subjects(impl_->target.string(), impl_->records);
-  impl_->images.resize(static_cast<int64_t>(impl_->records.size()));
-  impl_->write_records();
-  { const hdf5::Dataset done = std::move(impl_->images); }
+  impl_->images->resize(static_cast<int64_t>(impl_->records.size()));
+  write_records(impl_->file, impl_->records, impl_->label_names);
+  impl_->file.write_format(images_format::name, images_format::version);
+  impl_->file.write_attribute("source", impl_->source_json);
+  for (const auto& name : impl_->label_names) impl_->hash.update(name);
+  impl_->file.write_attribute("id", impl_->hash.finish());
+  impl_->images.reset();
   impl_->file.close();
+  start_writeback(partial_name(impl_->target));
+}
+
+void ImageSetWriter::publish() {
+  SS_CHECK(!impl_->images && !impl_->published);
   publish_file(impl_->target, [this](const std::filesystem::path& temporary) {
     std::filesystem::rename(partial_name(impl_->target), temporary);
   });
@@ -130,54 +145,46 @@ void ImageSetWriter::close() {
 struct ImageSet::Impl {
   hdf5::File file;
   hdf5::Dataset images;
-  std::string source_json;
-  std::vector<std::string> label_names;
-  std::vector<ImageRecord> records;
+  ImagePixels pixels;
+  bool through_hdf5 = false;  // the images lie as only HDF5 can read them
+  std::mutex reading{};
+  std::string source_json{}, id{};
+  std::vector<std::string> label_names{}, shards{};
+  std::vector<ImageRecord> records{};
 
-  void read_records(const std::string& name) {
-    const int64_t count = images.shape()[0];
-    const auto label = file.read("label", torch::kInt64, {count});
-    const auto split = file.read("split", torch::kInt64, {count});
-    const auto subject = read_list("subject", name);
-    const auto path = read_list("path", name);
-    label_names = file.read_strings("label_names");
-    records.resize(count);
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t label_i = label.data_ptr<int64_t>()[i];
-      const int64_t split_i = split.data_ptr<int64_t>()[i];
-      validate(label_i >= 0 && label_i < static_cast<int64_t>(label_names.size()), name, ": label ",
-               label_i, " of image ", i, " is no index into the ", label_names.size(),
-               " label names; ", kRunAgain);
-      validate(split_i >= 0 && split_i <= 2, name, ": split ", split_i, " of image ", i,
-               " is none of 0 (train), 1 (val), 2 (test); ", kRunAgain);
-      records[i] = {label_i, static_cast<Split>(split_i), subject[i], path[i], {}};
+  void find_images(const std::filesystem::path& path) {
+    const auto found = read_shards(file, path.string());
+    if (found.empty()) {
+      validate(!images.is_virtual(), path.string(),
+               ": data set 'images' is virtual, without a list of its shards; ",
+               images_format::run_again);
+      through_hdf5 = !pixels.add(path, images);
+      return;
     }
-    for (const auto& attribute : file.names_in("attributes")) {
-      const auto values = file.read("attributes/" + attribute, torch::kFloat64, {count});
-      for (int64_t i = 0; i < count; ++i)
-        records[i].attributes[attribute] = values.data_ptr<double>()[i];
-    }
-  }
-
-  std::vector<std::string> read_list(const std::string& list, const std::string& name) const {
-    auto values = file.read_strings(list);
-    validate(values.size() == static_cast<size_t>(images.shape()[0]), name, ": data set '", list,
-             "' has ", values.size(), " entries for ", images.shape()[0], " images; ", kRunAgain);
-    return values;
+    open_shards(path.parent_path(), found, {images.shape().begin() + 1, images.shape().end()},
+                pixels);
+    for (const auto& shard : found) shards.push_back(shard.file);
+    validate(pixels.size() == images.shape()[0], path.string(), ": has ", images.shape()[0],
+             " images, its shards ", pixels.size(), "; ", images_format::run_again);
   }
 };
 
 ImageSet::ImageSet(const std::filesystem::path& path) {
-  hdf5::File file = hdf5::File::open(path, kRunAgain);
-  file.check_format(kFormat, kVersion);
+  hdf5::File file = hdf5::File::open(path, images_format::run_again);
+  file.check_format(images_format::name, images_format::version);
   hdf5::Dataset images = file.dataset("images");
   const auto shape = images.shape();
-  validate(shape.size() == 4 && shape[0] > 0 && images.dtype() == torch::kUInt8, path.string(),
-           ": data set 'images' must be (images, channels, height, width) of bytes; ", kRunAgain);
-  std::string source = file.read_text_attribute("source");
-  impl_.reset(new Impl{std::move(file), std::move(images), std::move(source), {}, {}});
-  impl_->read_records(path.string());
+  validate(shape.size() == 4 && images.dtype() == torch::kUInt8, path.string(),
+           ": data set 'images' must be (images, channels, height, width) of bytes; ",
+           images_format::run_again);
+  ImagePixels pixels({shape.begin() + 1, shape.end()}, images_format::run_again);
+  impl_.reset(new Impl{std::move(file), std::move(images), std::move(pixels)});
+  impl_->source_json = impl_->file.read_text_attribute("source");
+  if (impl_->file.has_attribute("id")) impl_->id = impl_->file.read_text_attribute("id");
+  impl_->label_names = impl_->file.read_strings("label_names");
+  impl_->records = read_records(impl_->file, path.string(), shape[0], impl_->label_names);
   check_subjects(path.string(), impl_->records);
+  impl_->find_images(path);
 }
 
 ImageSet::~ImageSet() = default;
@@ -190,6 +197,8 @@ int64_t ImageSet::height() const { return impl_->images.shape()[2]; }
 int64_t ImageSet::width() const { return impl_->images.shape()[3]; }
 const std::vector<std::string>& ImageSet::label_names() const { return impl_->label_names; }
 const std::string& ImageSet::source_json() const { return impl_->source_json; }
+const std::string& ImageSet::id() const { return impl_->id; }
+const std::vector<std::string>& ImageSet::shards() const { return impl_->shards; }
 
 const ImageRecord& ImageSet::record(int64_t index) const { return impl_->records.at(index); }
 
@@ -201,7 +210,25 @@ std::vector<int64_t> ImageSet::indices(Split split) const {
 }
 
 torch::Tensor ImageSet::read(at::ArrayRef<int64_t> indices) const {
+  if (!impl_->through_hdf5) return impl_->pixels.read(indices);
+  const std::lock_guard lock(impl_->reading);
   return impl_->images.read_rows(indices);
+}
+
+torch::Tensor ImageSet::table(const std::string& name) const {
+  return impl_->file.dataset(kTileGroup + name).read();
+}
+std::vector<std::string> ImageSet::strings(const std::string& name) const {
+  return impl_->file.read_strings(kTileGroup + name);
+}
+std::string ImageSet::attribute(const std::string& name) const {
+  return impl_->file.read_text_attribute(kTileGroup + name);
+}
+bool ImageSet::has_table(const std::string& name) const {
+  return impl_->file.contains(kTileGroup + name);
+}
+bool ImageSet::has_attribute(const std::string& name) const {
+  return impl_->file.has_attribute(kTileGroup + name);
 }
 
 }  // namespace stylescope

@@ -1,6 +1,9 @@
 #pragma once
 
+#include "io/chunk_codec.hpp"
+
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,12 +13,16 @@
 
 // images.h5: every image of a run, uint8, with what is known of it. Written once by ingest (or
 // tile), read by all.
-//   /images     (N, C, H, W) uint8, one image a chunk, uncompressed
+//   /images     (N, C, H, W) uint8, one image a chunk: plain, or by a filter of io/chunk_codec.hpp;
+//               or a virtual data set over shards (io/image_index.hpp)
 //   /label      (N) int64, index into /label_names        /split  (N) uint8: 0 train, 1 val, 2 test
 //   /subject    (N) variable-length UTF-8 string           /path   (N) where the image came from
-//   /label_names (K) strings                               /attributes/<name> (N) float64 (NaN:
-//   unknown) root attributes: format "stylescope.images", version, source (JSON text: how it was
-//   made)
+//   /slide      (N) strings, /coords (N, 2) float64 x, y: only where an image has a slide
+//   /label_names (K) strings
+//   /attributes/<name> (N) float64 (NaN: unknown)
+//   /tile/...   what the writer added: data sets, and attributes of this group
+// Root attributes: format "stylescope.images", version (1: no slide, coords, tile, id, filters),
+// source (JSON text: how it was made), id (tells this content from any other).
 namespace stylescope {
 
 enum class Split : uint8_t { train = 0, val = 1, test = 2 };
@@ -27,17 +34,39 @@ struct ImageRecord {
   std::string subject;
   std::string path;
   std::map<std::string, double> attributes;  // the same names in every record
+  std::string slide{};                       // "": a picture of its own
+  // Top left corner in the slide, in level 0 pixels; NaN: none.
+  double x = std::numeric_limits<double>::quiet_NaN();
+  double y = std::numeric_limits<double>::quiet_NaN();
+};
+
+struct ImageSetOptions {
+  Storage storage = Storage::none;
+  int level = 1;       // of zstd
+  bool shard = false;  // one of several files: may have no images
 };
 
 class ImageSetWriter {
  public:
   // The file appears under its name when close() returns, not before.
   ImageSetWriter(std::filesystem::path file, int64_t channels, int64_t height, int64_t width,
-                 std::vector<std::string> label_names, std::string source_json);
+                 std::vector<std::string> label_names, std::string source_json,
+                 const ImageSetOptions& options = {});
   ~ImageSetWriter();
-  // pixels: (C, H, W) uint8, contiguous.
+  // image: of the options' storage (encoded on any thread, appended on one).
+  void append(const EncodedImage& image, const ImageRecord& record);
+  // pixels: (C, H, W) uint8; encoded here.
   void append(const torch::Tensor& pixels, const ImageRecord& record);
-  // Throws Error when a subject stands in two splits, or there are no images.
+  // More to keep beside the images, as /tile/<name>; each name once. uint8, int64, float32 or
+  // float64, of one axis or more.
+  void add_table(const std::string& name, const torch::Tensor& values);
+  void add_strings(const std::string& name, const std::vector<std::string>& values);
+  void set_attribute(const std::string& name, const std::string& text);
+  // finish: all is written, and on its way to the disk. publish: waits for that, then gives the
+  // file its name. close: both. Throw Error; finish when a subject stands in two splits, or there
+  // are no images (and it is no shard).
+  void finish();
+  void publish();
   void close();
 
  private:
@@ -48,7 +77,7 @@ class ImageSetWriter {
 class ImageSet {
  public:
   // Throws Error: file, what is wrong (no HDF5, cut off, a data set missing or of another length, a
-  // subject in two splits).
+  // subject in two splits; of a shard: missing, cut off, not the one that was indexed).
   explicit ImageSet(const std::filesystem::path& file);
   ~ImageSet();
   ImageSet(ImageSet&&) noexcept;
@@ -61,11 +90,28 @@ class ImageSet {
   const std::vector<std::string>& label_names() const;
   const ImageRecord& record(int64_t index) const;
   const std::string& source_json() const;
+  // 64 hex digits that tell this content from any other; "" in files of version 1.
+  const std::string& id() const;
+  // The files that the images lie in, relative to this one's folder; empty: in this file.
+  const std::vector<std::string>& shards() const;
   // Indices of a split, ascending. Stages other than evaluate and explain never ask for
   // Split::test.
   std::vector<int64_t> indices(Split split) const;
-  // (n, C, H, W) uint8, CPU. Not from two threads at once.
+  // (n, C, H, W) uint8, CPU. From any number of threads at once, and beside other users of HDF5:
+  // the places of the images are asked of HDF5 once, when the set is opened, and the pixels read
+  // past it; many compressed ones by up to at::get_num_threads() threads. Only a file that another
+  // program laid out anew (gzip, several images a chunk) is read through HDF5, one batch at a time
+  // and not beside other users of HDF5. Throws Error naming the file and the image's row in it when
+  // a chunk is damaged.
   torch::Tensor read(at::ArrayRef<int64_t> indices) const;
+
+  // What the writer added (/tile/<name>). Not from two threads at once. Throws Error when it is not
+  // there.
+  torch::Tensor table(const std::string& name) const;
+  std::vector<std::string> strings(const std::string& name) const;
+  std::string attribute(const std::string& name) const;
+  bool has_table(const std::string& name) const;  // or strings
+  bool has_attribute(const std::string& name) const;
 
  private:
   struct Impl;

@@ -18,9 +18,13 @@ set(RULES
 set(DOORS
   "^mpi[.]h$=^distributed/mpi_communicator[.]cpp$"
   "^nccl[.]h$=^distributed/nccl_communicator[.]cpp$"
-  "^hdf5[.]h$=^io/hdf5_file[.](cpp|hpp)$"
-  "^openslide/?.*=^io/slide_reader[.]cpp$"
-  "^opencv2/=^io/picture.*[.]cpp$"
+  "^hdf5[.]h$=^io/hdf5_[a-z]+[.](cpp|hpp)$"
+  "^openslide/?.*=^io/openslide_reader[.]cpp$"
+  "^tiffio[.]h$=^io/tiff_.*[.]cpp$"
+  "^jpeglib[.]h$=^io/jpeg_codec[.]cpp$"
+  "^pugixml[.]hpp$=^io/asap_xml[.]cpp$"
+  "^(zstd|lz4)[.]h$=^io/chunk_codec[.]cpp$"
+  "^opencv2/=^(io/picture.*|stages/tile/(tissue_mask|overview))[.]cpp$"
   "^yaml-cpp/=^pipeline/")
 
 function(first_rule rules subject result)
@@ -83,6 +87,10 @@ if(SELF_TEST)
     "distributed/thread_communicator.cpp=nccl.h"
     "io/image_set.cpp=hdf5.h"
     "stages/tile/tile_stage.cpp=openslide.h"
+    "stages/tile/tile_grid.cpp=tiffio.h"
+    "io/slide.cpp=jpeglib.h"
+    "io/geojson.cpp=pugixml.hpp"
+    "io/hdf5_dataset.cpp=zstd.h"
     "stages/report/report.cpp=opencv2/core.hpp"
     "stages/report/yaml.cpp=yaml-cpp/yaml.h")
   file(REMOVE_RECURSE ${SELF_TEST})

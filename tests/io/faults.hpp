@@ -62,6 +62,10 @@ class SmallDisk {
   void make_read_only() {
     ASSERT_EQ(::mount("none", folder_.path().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, ""), 0);
   }
+  void resize(const std::string& size) {
+    ASSERT_EQ(
+        ::mount("none", folder_.path().c_str(), "tmpfs", MS_REMOUNT, ("size=" + size).c_str()), 0);
+  }
   std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
   const std::filesystem::path& path() const { return folder_.path(); }
   std::vector<std::string> files() const {
