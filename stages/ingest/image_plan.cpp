@@ -1,18 +1,16 @@
 #include "stages/ingest/image_plan.hpp"
 
 #include "io/base/error.hpp"
-#include "io/log.hpp"
 #include "io/picture.hpp"
+#include "stages/images/census.hpp"
+#include "stages/images/subject_split.hpp"
+#include "stages/ingest/pcam_plan.hpp"
 #include "stages/ingest/picture_folder.hpp"
-#include "stages/ingest/subject_split.hpp"
 #include "stages/phantom/knee_phantom.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <set>
 
 namespace stylescope {
 namespace {
@@ -111,51 +109,18 @@ ImagePlan plan_folder(const IngestConfig& config, uint64_t seed) {
   return plan;
 }
 
-void check_splits(const ImagePlan& plan) {
-  std::array<std::set<int64_t>, 3> labels;
-  for (const auto& record : plan.records)
-    labels[static_cast<size_t>(record.split)].insert(record.label);
-  for (const Split split : {Split::train, Split::val, Split::test}) {
-    const auto& own = labels[static_cast<size_t>(split)];
-    validate(!own.empty(), "ingest.split: the ", to_string(split),
-             " split gets no images (too few subjects, or a share of 0); give more images or other "
-             "shares");
-    for (size_t label = 0; label < plan.label_names.size(); ++label) {
-      if (own.contains(static_cast<int64_t>(label))) continue;
-      validate(split != Split::train, "ingest.split: class '", plan.label_names[label],
-               "' has no subject in the training split (too few of them); add images, or leave the "
-               "class "
-               "out");
-      log::warn("ingest: class '{}' has no subject in the {} split", plan.label_names[label],
-                to_string(split));
-    }
-  }
-}
-
 }  // namespace
 
-void check_bad_share(const IngestConfig& config, const std::vector<BadFile>& bad, int64_t listed,
-                     const std::string& list) {
-  const double share = static_cast<double>(bad.size()) / static_cast<double>(listed);
-  if (bad.empty() || share <= config.max_bad_fraction) return;
-  char percent[64];
-  std::snprintf(percent, sizeof percent, "%.3g %%, more than ingest.max_bad_fraction, %.3g %%",
-                100 * share, 100 * config.max_bad_fraction);
-  std::string first;
-  for (size_t i = 0; i < std::min<size_t>(3, bad.size()); ++i)
-    first += (i ? "; " : "") + bad[i].path + ": " + bad[i].reason;
-  throw Error(detail::concatenate(config.path, ": ", bad.size(), " of ", listed,
-                                  " pictures cannot be used (", percent, "): ", first,
-                                  bad.size() > 3 ? "; ..." : "", "; mend or remove them: ", list,
-                                  " lists them all"));
-}
-
 ImagePlan plan_images(const IngestConfig& config, uint64_t seed) {
-  ImagePlan plan =
-      config.source == "phantom" ? plan_phantom(config, seed) : plan_folder(config, seed);
+  ImagePlan plan = config.source == "phantom" ? plan_phantom(config, seed)
+                   : config.source == "pcam"  ? plan_pcam(config)
+                                              : plan_folder(config, seed);
   // Where most names do not match, that is the news, not the empty splits that follow from it.
   const double bad_share = static_cast<double>(plan.bad.size()) / static_cast<double>(plan.listed);
-  if (bad_share <= config.max_bad_fraction) check_splits(plan);
+  if (bad_share > config.max_bad_fraction) return plan;
+  Census census(plan.label_names);
+  for (const auto& record : plan.records) census.add(record);
+  census.check("ingest");
   return plan;
 }
 

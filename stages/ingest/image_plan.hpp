@@ -1,6 +1,7 @@
 #pragma once
 
 #include "io/image_set.hpp"
+#include "stages/images/bad_files.hpp"
 #include "stages/ingest/ingest_config.hpp"
 
 #include <cstdint>
@@ -12,11 +13,6 @@
 
 // What ingest will do, settled before any picture is opened: which images, of whom, in which split.
 namespace stylescope {
-
-struct BadFile {
-  std::string path;
-  std::string reason;
-};
 
 struct ImagePlan {
   std::vector<std::string> label_names;
@@ -31,10 +27,5 @@ struct ImagePlan {
 // Throws Error when the folder is not as it must be, when a subject lies in two split folders
 // (naming both pictures), or when a split would be empty or a class have no training image.
 ImagePlan plan_images(const IngestConfig& config, uint64_t seed);
-
-// Throws Error when more than config.max_bad_fraction of `listed` are bad; `list` is where they are
-// all written.
-void check_bad_share(const IngestConfig& config, const std::vector<BadFile>& bad, int64_t listed,
-                     const std::string& list);
 
 }  // namespace stylescope

@@ -1,6 +1,6 @@
 #include "stages/ingest/ingest_config.hpp"
 
-#include "io/base/error.hpp"
+#include "stages/images/config_checks.hpp"
 
 #include <bit>
 #include <cmath>
@@ -8,14 +8,6 @@
 #include <set>
 
 namespace stylescope {
-namespace {
-
-template <class... Parts>
-void require(bool ok, const Parts&... parts) {
-  if (!ok) throw UsageError(detail::concatenate(parts...));
-}
-
-}  // namespace
 
 void PhantomConfig::describe(Fields& f) {
   f.field("subjects", subjects, {6, 10'000'000},
@@ -37,8 +29,10 @@ void SplitConfig::describe(Fields& f) {
 }
 
 void IngestConfig::describe(Fields& f) {
-  f.choice("source", source, {"phantom", "folder"}, "drawn knees, or a folder of pictures");
-  f.field("path", path, "the folder of pictures: path/<label>/*.png|jpg|jpeg|tif|tiff");
+  f.choice("source", source, {"phantom", "folder", "pcam"},
+           "drawn knees, a folder of pictures, or PatchCamelyon's own HDF5 files");
+  f.field("path", path,
+          "the folder of pictures: path/<label>/*.png|jpg|jpeg|tif|tiff; of PatchCamelyon's files");
   f.field("resolution", resolution, {16, 1024}, "rows and columns after resizing, a power of two");
   f.field("channels", channels, {1, 3}, "1 (grey) or 3 (RGB)");
   f.section("phantom", phantom, "what is drawn when source is phantom");
@@ -58,8 +52,12 @@ void IngestConfig::check() const {
           " is no power of two; use 16, 32, 64, 128, 256, 512 or 1024");
   require(channels == 1 || channels == 3, "ingest.channels: ", channels,
           " (grey or RGB are the choices); use 1 or 3");
-  require(source != "folder" || !path.empty(),
-          "ingest.path: is empty (source is folder); give the folder that holds the pictures");
+  require(source == "phantom" || !path.empty(), "ingest.path: is empty (source is ", source,
+          "); give the folder that holds the pictures");
+  require(source != "pcam" || channels == 3, "ingest.channels: ", channels,
+          " (PatchCamelyon is stained tissue, in colour); use 3");
+  require(source != "pcam" || split.mode == "folders",
+          "ingest.split.mode: random (PatchCamelyon has its own splits); use folders");
   require(source != "phantom" || split.mode == "random",
           "ingest.split.mode: folders (drawn knees lie in no folders); use random");
   require(source != "phantom" || class_names.empty(),

@@ -23,7 +23,7 @@ struct SplitConfig {
 };
 
 struct IngestConfig {
-  std::string source = "phantom";  // phantom | folder
+  std::string source = "phantom";  // phantom | folder | pcam
   std::string path;
   int64_t resolution = 32;
   int64_t channels = 1;

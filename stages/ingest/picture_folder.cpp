@@ -2,12 +2,13 @@
 
 #include "io/base/error.hpp"
 #include "io/sha256.hpp"
+#include "stages/images/subject_split.hpp"
+#include "stages/ingest/pcam_plan.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <map>
-#include <regex>
 #include <set>
 
 namespace stylescope {
@@ -121,13 +122,6 @@ void check_classes(const fs::path& root, const PictureFolder& folder, const Spli
 
 }  // namespace
 
-std::string subject_of(const std::string& file_name, const std::string& pattern) {
-  if (pattern.empty()) return fs::path(file_name).stem().string();
-  std::smatch match;
-  if (!std::regex_search(file_name, match, std::regex(pattern))) return {};
-  return match.size() > 1 ? match[1].str() : match[0].str();
-}
-
 PictureFolder list_pictures(const IngestConfig& config) {
   const fs::path root = config.path;
   validate(fs::is_directory(root), root.string(),
@@ -155,6 +149,7 @@ PictureFolder list_pictures(const IngestConfig& config) {
 
 std::string ingest_fingerprint(const IngestConfig& config) {
   if (config.source == "phantom") return "phantom";
+  if (config.source == "pcam") return pcam_fingerprint(config);
   Sha256 hash;
   for (const auto& picture : list_pictures(config).pictures) {
     // A file that cannot be looked at counts too: as one without size and time.

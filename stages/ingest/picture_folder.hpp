@@ -29,10 +29,6 @@ struct PictureFolder {
 // hidden files are passed over.
 PictureFolder list_pictures(const IngestConfig& config);
 
-// First group of `pattern` in `file_name` (or all of the match); without a pattern the stem. Empty:
-// no match.
-std::string subject_of(const std::string& file_name, const std::string& pattern);
-
 // SHA-256 over path, size and time of change of every picture; "phantom" for drawn ones. Same
 // errors as list_pictures.
 std::string ingest_fingerprint(const IngestConfig& config);

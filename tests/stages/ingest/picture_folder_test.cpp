@@ -1,5 +1,6 @@
 #include "stages/ingest/picture_folder.hpp"
 
+#include "stages/images/subject_split.hpp"
 #include "tests/stages/ingest/ingest_fixture.hpp"
 
 #include <chrono>

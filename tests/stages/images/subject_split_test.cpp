@@ -1,4 +1,4 @@
-#include "stages/ingest/subject_split.hpp"
+#include "stages/images/subject_split.hpp"
 
 #include <algorithm>
 #include <array>

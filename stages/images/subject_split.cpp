@@ -1,9 +1,11 @@
-#include "stages/ingest/subject_split.hpp"
+#include "stages/images/subject_split.hpp"
 
 #include "distributed/random.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <regex>
 #include <set>
 
 namespace stylescope {
@@ -40,6 +42,13 @@ std::vector<Split> split_by_subject(const std::vector<SubjectImage>& images,
   splits.reserve(images.size());
   for (const auto& image : images) splits.push_back(split_of.at(image.subject));
   return splits;
+}
+
+std::string subject_of(const std::string& file_name, const std::string& pattern) {
+  if (pattern.empty()) return std::filesystem::path(file_name).stem().string();
+  std::smatch match;
+  if (!std::regex_search(file_name, match, std::regex(pattern))) return {};
+  return match.size() > 1 ? match[1].str() : match[0].str();
 }
 
 }  // namespace stylescope

@@ -25,4 +25,8 @@ using SplitShares = std::array<double, 3>;
 std::vector<Split> split_by_subject(const std::vector<SubjectImage>& images,
                                     const SplitShares& shares, uint64_t seed);
 
+// First group of `pattern` in `file_name` (or all of the match); without a pattern the stem. Empty:
+// no match.
+std::string subject_of(const std::string& file_name, const std::string& pattern);
+
 }  // namespace stylescope

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,14 +15,18 @@ namespace stylescope {
 
 // Makes the results 0..n-1 on `threads` threads; take() gives them to the calling thread in their
 // order, so that what is taken does not depend on the number of threads. At most `ahead` results
-// wait. The first exception of make ends the work and is thrown by take(); the destructor waits for
-// the threads.
+// wait. No threads: take() makes them itself. The first exception of make ends the work and is
+// thrown by take(); the destructor waits for the threads.
 template <class Result>
 class OrderedPool {
  public:
   OrderedPool(int64_t n, int64_t threads, int64_t ahead, std::function<Result(int64_t)> make)
       : n_(n), ahead_(ahead), make_(std::move(make)) {
-    for (int64_t i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    try {
+      for (int64_t i = 0; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those that started, or the caller, do the work.
+    }
   }
   OrderedPool(const OrderedPool&) = delete;
   OrderedPool& operator=(const OrderedPool&) = delete;
@@ -37,6 +42,7 @@ class OrderedPool {
   // The result of the next index, in order. Called n times.
   Result take() {
     std::unique_lock lock(mutex_);
+    if (workers_.empty()) make_next(lock);
     changed_.wait(lock, [this] { return ready_.contains(taken_) || failure_; });
     if (failure_) std::rethrow_exception(failure_);
     auto node = ready_.extract(taken_++);
@@ -46,23 +52,27 @@ class OrderedPool {
   }
 
  private:
+  void make_next(std::unique_lock<std::mutex>& lock) {
+    const int64_t index = next_++;
+    lock.unlock();
+    try {
+      Result result = make_(index);
+      lock.lock();
+      ready_.emplace(index, std::move(result));
+    } catch (...) {
+      if (!lock.owns_lock()) lock.lock();
+      if (!failure_) failure_ = std::current_exception();
+      next_ = n_;
+    }
+    changed_.notify_all();
+  }
+
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [this] { return next_ >= n_ || next_ < taken_ + ahead_; });
       if (next_ >= n_) return;
-      const int64_t index = next_++;
-      lock.unlock();
-      try {
-        Result result = make_(index);
-        lock.lock();
-        ready_.emplace(index, std::move(result));
-      } catch (...) {
-        if (!lock.owns_lock()) lock.lock();
-        if (!failure_) failure_ = std::current_exception();
-        next_ = n_;
-      }
-      changed_.notify_all();
+      make_next(lock);
     }
   }
 
