@@ -5,8 +5,11 @@
 #include "pipeline/launch.hpp"
 #include "pipeline/run_directory.hpp"
 
+#include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 namespace fs = std::filesystem;
 
@@ -14,8 +17,10 @@ namespace stylescope {
 namespace {
 
 struct ExplainCommand {
-  std::string run_dir, out = "explanations", device;
+  std::string run_dir, out = "explanations", device, slide;
   std::vector<std::string> images, overrides;
+  std::vector<std::string> at;  // "x,y"
+  std::vector<std::array<double, 2>> places;
   Config config;
 
   void prepare() {
@@ -36,8 +41,53 @@ struct ExplainCommand {
     }
     for (const auto& image : images)
       if (!fs::exists(image)) throw UsageError(image + ": is not there");
+    check_places();
     if (fs::exists(out) && !(fs::is_directory(out) && fs::is_empty(out)))
       throw UsageError(out + ": is there already; choose another --out");
+  }
+
+  void check_places() {
+    for (const auto& text : at) {
+      std::array<double, 2> place{};
+      char* end = nullptr;
+      place[0] = std::strtod(text.c_str(), &end);
+      const bool comma = end != text.c_str() && *end == ',';
+      const char* second = end + 1;
+      if (comma) place[1] = std::strtod(second, &end);
+      if (!comma || end == second || *end != '\0')
+        throw UsageError("--at " + text + ": is no place; give two numbers, like --at 10240,8192");
+      places.push_back(place);
+    }
+    if (slide.empty() && images.empty())
+      throw UsageError("explain: name pictures, or a slide and places on it (--slide S --at X,Y)");
+    if (slide.empty() != places.empty())
+      throw UsageError("explain: --slide and --at go together: --slide S.svs --at 10240,8192");
+    if (slide.empty()) return;
+    if (!fs::exists(slide)) throw UsageError(slide + ": is not there");
+    if (config.images != "tile")
+      throw UsageError(run_dir +
+                       ": was made of pictures (images: ingest), so nothing says how many "
+                       "micrometres of a slide its images show; give a picture instead of --slide");
+  }
+
+  std::vector<GivenImage> given() const {
+    std::vector<GivenImage> given;
+    for (const auto& image : images) given.push_back(given_picture(image));
+    for (const auto& place : places) {
+      const std::string at = number(place[0]) + "," + number(place[1]);
+      given.push_back({fs::path(slide).filename().string() + " at " + at, slide + " at " + at,
+                       [this, place](int64_t) {
+                         return read_place(config.tile, static_cast<uint64_t>(config.seed), slide,
+                                           place[0], place[1]);
+                       }});
+    }
+    return given;
+  }
+
+  static std::string number(double value) {
+    std::ostringstream text;
+    text << value;
+    return text.str();
   }
 
   void run(Communicator& world) {
@@ -49,8 +99,8 @@ struct ExplainCommand {
       validate(!failure, out, ": cannot be made (", failure.message(), "); choose another --out");
     });
     RunContext context{world,   at.device, at.dtype, static_cast<uint64_t>(config.seed),
-                       run_dir, out,       stop};
-    explain_images(config.explain, context, {images.begin(), images.end()}, out);
+                       run_dir, out,       stop,     config.images_file()};
+    explain_images(config.explain, context, given(), out);
     log::info("explained: {}", out);
   }
 };
@@ -60,7 +110,12 @@ struct ExplainCommand {
 Task add_explain(CLI::App& app) {
   auto command = std::make_shared<ExplainCommand>();
   app.add_option("RUN_DIR", command->run_dir, "a finished run, such as runs/demo")->required();
-  app.add_option("IMAGE", command->images, "pictures (PNG, JPEG, TIFF)")->required();
+  app.add_option("IMAGE", command->images, "pictures (PNG, JPEG, TIFF)");
+  app.add_option("--slide", command->slide,
+                 "a whole-slide image; --at says which places on it are explained");
+  app.add_option("--at", command->at,
+                 "X,Y: the middle of the place, in pixels of level 0; may be repeated")
+      ->allow_extra_args(false);
   app.add_option("--out", command->out, "folder for explanations.h5, strips and index.html")
       ->capture_default_str();
   app.add_option("--device", command->device, "instead of the run's")

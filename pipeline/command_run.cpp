@@ -24,6 +24,7 @@ struct RunCommand {
 
   void prepare() {
     if (dump_default) {
+      config = default_config(overrides);
       if (launched_rank() == 0) std::cout << to_yaml(config, true);
       return;
     }
@@ -50,6 +51,7 @@ struct RunCommand {
     RunSettings settings{config.name, config.run_dir, key(), to_yaml(config, false),
                          {},          only.empty()};
     for (const auto& stage : stages_of(config)) settings.all_stages.push_back(stage.name);
+    settings.images = config.images_file();
     run_stages(selected, settings,
                launch(world, stop, config.device, config.precision, config.threads));
     log::info("all done: {}", config.run_dir);
@@ -72,7 +74,7 @@ Task add_run(CLI::App& app) {
   app.add_flag("--dry-run", command->dry_run,
                "print the resolved configuration and the stages that would run, and why");
   app.add_flag("--dump-default", command->dump_default,
-               "print every key with its default and its meaning");
+               "print every key with its default and its meaning (--set images=tile: for slides)");
   app.add_flag("--strict", command->strict, "make stages of another program version again");
   app.footer(
       "A finished stage runs again when its configuration, its inputs or its format version "

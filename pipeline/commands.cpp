@@ -7,6 +7,7 @@ const std::vector<Command>& commands() {
       {"run", "the whole graph of a configuration, or some of its stages", add_run},
       {"generate", "images from a generator, of seeds or of given latents", add_generate},
       {"explain", "new images on a finished run", add_explain},
+      {"export", "tiles as pictures, or their places in CLAM's or TRIDENT's layout", add_export},
       {"bench", "how fast this machine is, and how near to its limits", add_bench},
   };
   return table;

@@ -2,6 +2,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/config_json.hpp"
 #include "pipeline/config_dump.hpp"
 #include "pipeline/config_reader.hpp"
 #include "pipeline/config_tree.hpp"
@@ -31,6 +32,28 @@ void check_name(const Config& config, const ConfigNode& root, const std::string&
                    "leading dot), but is '" + config.name + "'");
 }
 
+// The section of the stage that does not run is a mistake, and which one is meant can be told.
+void check_images_section(const ConfigNode& root) {
+  const auto* images = root.find("images");
+  const bool tile = images && images->text == "tile";
+  const std::string other = tile ? "ingest" : "tile";
+  const auto* section = root.find(other);
+  if (!section) return;
+  throw UsageError(section->where + ": section '" + other + "' is given, and key 'images' says '" +
+                   (tile ? "tile" : "ingest") + "'" + (images ? "" : " (its default)") + "; " +
+                   (tile ? "remove the section, or say images: ingest"
+                         : "say images: tile, or remove the section"));
+}
+
+Config read_config(const ConfigNode& root) {
+  check_images_section(root);
+  Config config;
+  ConfigReader reader(root);
+  config.describe(reader);
+  reader.finish();
+  return config;
+}
+
 }  // namespace
 
 void Config::describe(Fields& f) {
@@ -42,18 +65,20 @@ void Config::describe(Fields& f) {
   f.choice("precision", precision, {"float32", "float64"}, "float64 is for tests");
   f.field("threads", threads, {0, 4096},
           "CPU threads a rank; 0: the cores shared out among the ranks of a host");
+  f.choice("images", images, {"ingest", "tile"},
+           "what makes images.h5: ingest (pictures) or tile (whole-slide images)");
   for (auto& stage : stages_of(*this)) f.section(stage.name.c_str(), stage, stage.help.c_str());
+}
+
+std::string Config::images_file() const {
+  return images == "tile" ? artifacts::tiles : artifacts::images;
 }
 
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   ConfigNode root = parse_config(read_config_text(file), file.string());
   for (const auto& assignment : overrides) apply_override(root, assignment);
 
-  Config config;
-  ConfigReader reader(root);
-  config.describe(reader);
-  reader.finish();
-
+  Config config = read_config(root);
   if (config.name.empty()) config.name = file.stem().string();
   check_name(config, root, file.string());
   if (config.run_dir.empty())
@@ -68,6 +93,13 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
     }
   }
   return config;
+}
+
+Config default_config(const std::vector<std::string>& overrides) {
+  ConfigNode root;
+  root.kind = ConfigNode::Kind::section;
+  for (const auto& assignment : overrides) apply_override(root, assignment);
+  return read_config(root);
 }
 
 nlohmann::ordered_json to_json(Config& config) {

@@ -11,6 +11,7 @@
 #include "stages/ingest/ingest_stage.hpp"
 #include "stages/report/report_stage.hpp"
 #include "stages/synthesize/synthesize_stage.hpp"
+#include "stages/tile/tile_stage.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -29,8 +30,10 @@ struct Config {
   std::string device = "auto";
   std::string precision = "float32";
   int64_t threads = 0;
+  std::string images = "ingest";  // the stage that makes images.h5: ingest | tile
 
-  IngestConfig ingest;
+  IngestConfig ingest;  // one of these two
+  TileConfig tile;
   ClassifierConfig classifier;
   GanConfig gan;
   SynthesizeConfig synthesize;
@@ -41,14 +44,21 @@ struct Config {
   ReportConfig report;
 
   void describe(Fields& f);
+  // images.h5, relative to the run directory.
+  std::string images_file() const;
 };
 
-// The only list of stages, in data-flow order. They are bound to `config`, which must outlive them.
+// The only list of stages, in data-flow order; the first makes the images. They are bound to
+// `config`, which must outlive them.
 std::vector<Stage> stages_of(Config& config);
 
 // Reads and checks everything; fills in name and run_dir. Throws UsageError, one line, naming file,
 // line and key.
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+// All defaults but for the overrides (images=tile shows that stage's section), unchecked. Throws
+// UsageError for an override that does not fit.
+Config default_config(const std::vector<std::string>& overrides);
 
 nlohmann::ordered_json to_json(Config& config);
 // Loads back to the same values. `comments`: help and ranges above each key.

@@ -5,39 +5,10 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 namespace stylescope {
 
-// The resolved configuration as JSON, keys in the order of description.
-class JsonDumper final : public Fields {
- public:
-  JsonDumper() : levels_{&root_} {}
-  const nlohmann::ordered_json& result() const { return root_; }
-
-  void field(const char* key, bool& value, const char* help) override;
-  void field(const char* key, int64_t& value, IntRange range, const char* help) override;
-  void field(const char* key, double& value, RealRange range, const char* help) override;
-  void field(const char* key, std::string& value, const char* help) override;
-  void field(const char* key, std::vector<int64_t>& value, IntRange range,
-             const char* help) override;
-  void field(const char* key, std::vector<double>& value, RealRange range,
-             const char* help) override;
-  void field(const char* key, std::vector<std::string>& value, const char* help) override;
-  void choice(const char* key, std::string& value, std::initializer_list<const char*> allowed,
-              const char* help) override;
-
- protected:
-  void begin_section(const char* key, const char* help) override;
-  void end_section() override;
-
- private:
-  nlohmann::ordered_json root_ = nlohmann::ordered_json::object();
-  std::vector<nlohmann::ordered_json*> levels_;
-};
-
-// The same as YAML that parse_config reads back to the same values; with `comments`, help and
-// ranges stand above the keys.
+// The resolved configuration as YAML that parse_config reads back to the same values; with
+// `comments`, help and ranges stand above the keys.
 class YamlDumper final : public Fields {
  public:
   explicit YamlDumper(bool comments) : comments_(comments) {}

@@ -2,7 +2,7 @@
 
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
-#include "pipeline/config_dump.hpp"
+#include "io/config_json.hpp"
 #include "pipeline/provenance.hpp"
 
 #include <algorithm>

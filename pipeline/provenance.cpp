@@ -14,11 +14,10 @@ std::string program_version() { return STYLESCOPE_VERSION; }
 std::string program_revision() { return STYLESCOPE_REVISION; }
 
 nlohmann::json library_versions() {
-  return {{"LibTorch", TORCH_VERSION},
-          {"HDF5", STYLESCOPE_HDF5_VERSION},
-          {"OpenCV", STYLESCOPE_OPENCV_VERSION},
-          {"yaml-cpp", STYLESCOPE_YAML_VERSION},
-          {"MPI", MpiSession::library_version()}};
+  return {{"LibTorch", TORCH_VERSION},           {"HDF5", STYLESCOPE_HDF5_VERSION},
+          {"OpenCV", STYLESCOPE_OPENCV_VERSION}, {"OpenSlide", STYLESCOPE_OPENSLIDE_VERSION},
+          {"libtiff", STYLESCOPE_TIFF_VERSION},  {"libjpeg-turbo", STYLESCOPE_JPEG_VERSION},
+          {"yaml-cpp", STYLESCOPE_YAML_VERSION}, {"MPI", MpiSession::library_version()}};
 }
 
 std::string host_name() {

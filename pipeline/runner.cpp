@@ -63,7 +63,7 @@ class Runner {
     RunContext context{world(),           launch_.device,
                        launch_.dtype,     settings_.key.seed,
                        settings_.run_dir, directory_.partial(stage.name),
-                       launch_.stop};
+                       launch_.stop,      settings_.images};
     json metrics = stage.run(context);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

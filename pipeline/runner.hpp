@@ -3,6 +3,7 @@
 #include "pipeline/launch.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/stage.hpp"
+#include "stages/artifacts.hpp"
 
 #include <filesystem>
 #include <string>
@@ -19,6 +20,7 @@ struct RunSettings {
   // Stages chosen by --only may work beside one another in one run directory (Slurm jobs do), a
   // whole run may not.
   bool alone = true;
+  std::string images = artifacts::images;  // RunContext::images
 };
 
 // Runs what is not up to date, in order; each stage publishes its folder when it ends. Collective.

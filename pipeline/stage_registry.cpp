@@ -1,5 +1,6 @@
 #include "io/sha256.hpp"
 #include "pipeline/config.hpp"
+#include "stages/tile/slide_list.hpp"
 
 namespace stylescope {
 namespace {
@@ -9,35 +10,43 @@ std::string weights_fingerprint(const std::string& file) {
   return file.empty() ? "" : sha256_of_file(file);
 }
 
+Stage images_stage(Config& config) {
+  if (config.images == "tile")
+    return make_stage("tile", "whole-slide images to images.h5, split by subject", 1, {},
+                      config.tile, run_tile, [&config] { return tile_fingerprint(config.tile); });
+  return make_stage("ingest", "pictures to images.h5, split by subject", 1, {}, config.ingest,
+                    run_ingest, [&config] { return ingest_fingerprint(config.ingest); });
+}
+
 }  // namespace
 
 // To add a stage: its section in Config (pipeline/config.hpp) and one row here. The number is the
 // stage's format version: raise it when the stage's results change, and finished folders of it are
 // made again.
 std::vector<Stage> stages_of(Config& config) {
+  const std::string& images = config.images;
   return {
-      make_stage("ingest", "pictures to images.h5, split by subject", 1, {}, config.ingest,
-                 run_ingest, [&config] { return ingest_fingerprint(config.ingest); }),
-      make_stage("classifier", "the classifier f, trained on the training images", 1, {"ingest"},
+      images_stage(config),
+      make_stage("classifier", "the classifier f, trained on the training images", 1, {images},
                  config.classifier, run_classifier,
                  [&config] { return weights_fingerprint(config.classifier.init); }),
-      make_stage("gan", "StyleGAN2, trained on the training images", 1, {"ingest"}, config.gan,
+      make_stage("gan", "StyleGAN2, trained on the training images", 1, {images}, config.gan,
                  run_gan),
       make_stage("synthesize", "pairs of latent and image, for encoder and direction", 1,
-                 {"ingest", "gan"}, config.synthesize, run_synthesize),
+                 {images, "gan"}, config.synthesize, run_synthesize),
       make_stage("encoder", "the encoder E, from images to latents", 1,
-                 {"ingest", "gan", "synthesize"}, config.encoder, run_encoder,
+                 {images, "gan", "synthesize"}, config.encoder, run_encoder,
                  [&config] { return weights_fingerprint(config.encoder.init); }),
       make_stage("direction", "the direction in W along which the classifier's answer changes", 1,
                  {"classifier", "synthesize"}, config.direction, run_direction),
       make_stage("explain", "images moved along the direction, beside GradCAM", 1,
-                 {"ingest", "classifier", "gan", "encoder", "direction"}, config.explain,
+                 {images, "classifier", "gan", "encoder", "direction"}, config.explain,
                  run_explain),
       make_stage("evaluate", "how good all of it is, on the test images", 1,
-                 {"ingest", "classifier", "gan", "synthesize", "encoder", "direction", "explain"},
+                 {images, "classifier", "gan", "synthesize", "encoder", "direction", "explain"},
                  config.evaluate, run_evaluate),
       make_stage("report", "one HTML file that shows it", 1,
-                 {"ingest", "classifier", "gan", "synthesize", "encoder", "direction", "explain",
+                 {images, "classifier", "gan", "synthesize", "encoder", "direction", "explain",
                   "evaluate"},
                  config.report, run_report),
   };

@@ -5,6 +5,7 @@
 namespace stylescope::artifacts {
 
 inline constexpr const char* images = "ingest/images.h5";         // io/image_set.hpp
+inline constexpr const char* tiles = "tile/images.h5";            // the same
 inline constexpr const char* bad_files = "ingest/bad_files.csv";  // path, reason
 inline constexpr const char* classifier = "classifier/classifier.safetensors";
 inline constexpr const char* generator = "gan/generator.safetensors";  // the moving average G_ema

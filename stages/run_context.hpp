@@ -2,9 +2,11 @@
 
 #include "distributed/communicator.hpp"
 #include "distributed/stop_signal.hpp"
+#include "stages/artifacts.hpp"
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include <torch/torch.h>
 
@@ -21,7 +23,9 @@ struct RunContext {
   std::filesystem::path run_dir;
   std::filesystem::path out_dir;
   StopSignal& stop;
+  std::string images = artifacts::images;  // of the stage that makes them: ingest or tile
 
+  std::filesystem::path images_file() const { return run_dir / images; }
   torch::TensorOptions options() const { return torch::dtype(dtype).device(device); }
 };
 

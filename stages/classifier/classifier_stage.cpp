@@ -193,7 +193,7 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
 
 nlohmann::json run_classifier(const ClassifierConfig& config, RunContext& context) {
   config.check();
-  const auto images_file = context.run_dir / artifacts::images;
+  const auto images_file = context.images_file();
   const ImageSet images(images_file);
   const auto training = labelled_rows(images, Split::train),
              val = labelled_rows(images, Split::val);

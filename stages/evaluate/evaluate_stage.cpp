@@ -124,7 +124,7 @@ void EvaluateConfig::describe(Fields& f) {
 }
 
 json run_evaluate(const EvaluateConfig& config, RunContext& context) {
-  const auto images_file = context.run_dir / artifacts::images;
+  const auto images_file = context.images_file();
   const ImageSet images(images_file);
   auto networks = load_trained_networks(context);
   const auto strips = read_explanations(context.run_dir / artifacts::explanations);

@@ -18,28 +18,29 @@ namespace fs = std::filesystem;
 namespace stylescope {
 namespace {
 
-struct GivenImages {
-  std::vector<fs::path> files;
-  torch::Tensor pixels;                               // (n, C, H, W) uint8
-  std::vector<std::pair<fs::path, std::string>> bad;  // left out, and why
+struct ReadImages {
+  std::vector<std::string> names, sources;
+  torch::Tensor pixels;                                  // (n, C, H, W) uint8
+  std::vector<std::pair<std::string, std::string>> bad;  // left out, and why
 };
 
-GivenImages read_given(const std::vector<fs::path>& files, int64_t channels, int64_t resolution) {
-  GivenImages given;
+ReadImages read_given(const std::vector<GivenImage>& images, int64_t channels, int64_t resolution) {
+  ReadImages given;
   std::vector<torch::Tensor> pixels;
-  for (const auto& file : files) {
+  for (const auto& image : images) {
     try {
-      pixels.push_back(resize_picture(read_picture(file, channels), resolution));
-      given.files.push_back(file);
+      pixels.push_back(resize_picture(image.read(channels), resolution));
+      given.names.push_back(image.name);
+      given.sources.push_back(image.source);
     } catch (const Error& error) {
-      given.bad.emplace_back(file, error.what());
+      given.bad.emplace_back(image.source, error.what());
     }
   }
   if (!pixels.empty()) given.pixels = torch::stack(pixels);
   return given;
 }
 
-std::string page_of(const ExplanationSet& set, const GivenImages& given,
+std::string page_of(const ExplanationSet& set, const ReadImages& given,
                     const TrainedNetworks& networks) {
   const html::CardLegend legend{networks.classifier.class_names, networks.classifier.positive,
                                 networks.direction.lambda_of_sd(1)};
@@ -54,7 +55,7 @@ std::string page_of(const ExplanationSet& set, const GivenImages& given,
   body += html::section("images", "Explained images", html::explanation_cards(set, legend));
   if (!given.bad.empty()) {
     std::string list = "<ul>";
-    for (const auto& [file, reason] : given.bad) list += "<li>" + html::escape(reason) + "</li>";
+    for (const auto& [name, reason] : given.bad) list += "<li>" + html::escape(reason) + "</li>";
     body += html::section("left-out", "Left out", list + "</ul>\n");
   }
   return html::page("stylescope: what would have to change?", body);
@@ -62,22 +63,27 @@ std::string page_of(const ExplanationSet& set, const GivenImages& given,
 
 }  // namespace
 
+GivenImage given_picture(const fs::path& file) {
+  return {file.filename().string(), file.string(),
+          [file](int64_t channels) { return read_picture(file, channels); }};
+}
+
 nlohmann::json explain_images(const ExplainConfig& config, RunContext& context,
-                              const std::vector<fs::path>& images, const fs::path& out) {
+                              const std::vector<GivenImage>& images, const fs::path& out) {
   config.check();
   if (images.empty()) throw UsageError("explain: no images are given; name one at least");
   auto networks = load_trained_networks(context);
   const auto given = read_given(images, networks.channels(), networks.resolution());
   if (context.world.is_root())
-    for (const auto& [file, reason] : given.bad) log::warn("left out: {}", reason);
-  validate(!given.files.empty(), given.bad.empty() ? "" : given.bad.front().second,
+    for (const auto& [name, reason] : given.bad) log::warn("left out: {}", reason);
+  validate(!given.names.empty(), given.bad.empty() ? "" : given.bad.front().second,
            given.bad.size() > 1 ? " (and none of the other images can be read either)" : "");
 
   Explainer explainer(networks, config);
   auto set = explain_on_all_ranks(
-      explainer, static_cast<int64_t>(given.files.size()),
+      explainer, static_cast<int64_t>(given.names.size()),
       [&](int64_t i) { return given.pixels.slice(0, i, i + 1); }, context);
-  for (size_t i = 0; i < given.files.size(); ++i) set.name[i] = given.files[i].filename().string();
+  for (size_t i = 0; i < given.names.size(); ++i) set.name[i] = given.names[i];
 
   on_root(context.world, [&] {
     std::error_code error;
@@ -90,14 +96,13 @@ nlohmann::json explain_images(const ExplainConfig& config, RunContext& context,
 
   auto results = nlohmann::json::array();
   for (int64_t i = 0; i < set.size(); ++i)
-    results.push_back({{"image", given.files[static_cast<size_t>(i)].string()},
+    results.push_back({{"image", given.sources[static_cast<size_t>(i)]},
                        {"f", set.f_original[i].item<double>()},
                        {"f_reconstruction", set.f_strip[i][set.lambda.numel() / 2].item<double>()},
                        {"f_lowest_lambda", set.f_strip[i][0].item<double>()},
                        {"f_highest_lambda", set.f_strip[i][-1].item<double>()}});
   auto bad = nlohmann::json::array();
-  for (const auto& [file, reason] : given.bad)
-    bad.push_back({{"image", file.string()}, {"reason", reason}});
+  for (const auto& [name, reason] : given.bad) bad.push_back({{"image", name}, {"reason", reason}});
   return {{"images", results}, {"left_out", bad}};
 }
 

@@ -53,12 +53,20 @@ std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& im
   return chosen;
 }
 
+// A tile is told from its neighbours by where it lies; the middle is what --at takes.
+std::string name_of(const ImageRecord& record) {
+  const auto& known = record.attributes;
+  if (record.slide.empty() || !known.contains("side_x")) return record.path;
+  return detail::concatenate(record.path, " at ", std::llround(record.x + known.at("side_x") / 2),
+                             ",", std::llround(record.y + known.at("side_y") / 2));
+}
+
 void name_rows(ExplanationSet& set, const ImageSet& images, const std::vector<int64_t>& rows) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const auto& record = images.record(rows[i]);
     set.index[static_cast<int64_t>(i)] = rows[i];
     set.label[static_cast<int64_t>(i)] = record.label;
-    set.name[i] = record.path;
+    set.name[i] = name_of(record);
     set.subject[i] = record.subject;
   }
 }
@@ -101,7 +109,7 @@ void ExplainConfig::check() const {
 
 nlohmann::json run_explain(const ExplainConfig& config, RunContext& context) {
   config.check();
-  const auto images_file = context.run_dir / artifacts::images;
+  const auto images_file = context.images_file();
   const ImageSet images(images_file);
   auto networks = load_trained_networks(context);
   validate(images.channels() == networks.channels() && images.height() == networks.resolution() &&

@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+#include <torch/torch.h>
 
 namespace stylescope {
 
@@ -34,11 +36,20 @@ struct ExplainConfig {
 // strips.png.
 nlohmann::json run_explain(const ExplainConfig& config, RunContext& context);
 
-// The same for pictures that are no part of the run: explanations.h5, PNG strips and index.html in
-// the folder `out`. Pictures that cannot be read are named in a warning and left out; throws Error
-// when none is left.
+// An image that is no part of the run: `read` gives (C, H, W) uint8 of any size and throws Error
+// where it cannot.
+struct GivenImage {
+  std::string name;    // shown with it
+  std::string source;  // where it comes from: a file, a place on a slide
+  std::function<torch::Tensor(int64_t channels)> read;
+};
+// A picture file, named by its file name.
+GivenImage given_picture(const std::filesystem::path& file);
+
+// The same for given images: explanations.h5, PNG strips and index.html in the folder `out`. Images
+// that cannot be read are named in a warning and left out; throws Error when none is left.
 nlohmann::json explain_images(const ExplainConfig& config, RunContext& context,
-                              const std::vector<std::filesystem::path>& images,
+                              const std::vector<GivenImage>& images,
                               const std::filesystem::path& out);
 
 }  // namespace stylescope

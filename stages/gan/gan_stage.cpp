@@ -195,7 +195,7 @@ void write_real_grid(const ImageSet& images, const fs::path& file) {
 }  // namespace
 
 nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
-  const auto images_file = context.run_dir / artifacts::images;
+  const auto images_file = context.images_file();
   const ImageSet images(images_file);
   config.check();
   check_images(images, images_file);

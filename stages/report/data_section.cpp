@@ -22,6 +22,23 @@ std::string row(const std::string& name, const SplitCounts& counts) {
   return out + "</tr>\n";
 }
 
+// Where tiles come from, and how much of a slide they show; "" for pictures.
+std::string slides_sentence(const ImageSet& images) {
+  std::set<std::string> slides;
+  for (int64_t i = 0; i < images.size(); ++i)
+    if (!images.record(i).slide.empty()) slides.insert(images.record(i).slide);
+  if (slides.empty()) return "";
+  std::string text = " They are tiles of " + html::thousands(static_cast<int64_t>(slides.size())) +
+                     " whole-slide images";
+  const auto& attributes = images.record(0).attributes;
+  if (attributes.contains("mpp_x")) {
+    const double mpp = attributes.at("mpp_x");
+    text += ", " + html::fixed(mpp, 3) + " µm a pixel, " +
+            html::fixed(mpp * static_cast<double>(images.width()), 1) + " µm across";
+  }
+  return text + ".";
+}
+
 }  // namespace
 
 std::string data_section(const ReportInputs& inputs) {
@@ -50,8 +67,9 @@ std::string data_section(const ReportInputs& inputs) {
   const auto size = std::to_string(images.width()) + " × " + std::to_string(images.height());
   return html::section("data", "Data set",
                        "<p>Images of " + size + " pixels, " +
-                           (images.channels() == 1 ? "grey" : "colour") +
-                           ". A subject's images are all in one split; the test split was used for "
+                           (images.channels() == 1 ? "grey" : "colour") + "." +
+                           slides_sentence(images) +
+                           " A subject's images are all in one split; the test split was used for "
                            "this report alone.</p>\n" +
                            table);
 }

@@ -38,7 +38,7 @@ ReportInputs read_report_inputs(const RunContext& context) {
       load_classifier((run / artifacts::classifier).string(), torch::kCPU, torch::kFloat32);
   const auto direction = load_direction(run / artifacts::direction);
   return {run,
-          ImageSet(run / artifacts::images),
+          ImageSet(context.images_file()),
           read_explanations(run / artifacts::explanations),
           read_evaluation(run / artifacts::evaluation),
           {classifier.class_names, classifier.positive, direction.lambda_of_sd(1)}};

@@ -32,7 +32,7 @@ class LatentSource {
   LatentSource(Generator& generator, const SynthesizeConfig& config, const RunContext& context)
       : generator_(generator), psi_(config.psi), context_(context) {
     const int64_t classes = generator->options().c_dim;
-    if (classes > 0) labels_ = training_labels(context.run_dir / artifacts::images, classes);
+    if (classes > 0) labels_ = training_labels(context.images_file(), classes);
   }
 
   // (n, w_dim) of these sample numbers.

@@ -1,6 +1,7 @@
 #include "pipeline/config.hpp"
 
 #include "io/base/error.hpp"
+#include "io/config_json.hpp"
 #include "pipeline/config_dump.hpp"
 #include "pipeline/config_reader.hpp"
 #include "pipeline/config_tree.hpp"
@@ -193,6 +194,34 @@ TEST(Configuration, WholeProgramDefaultsRoundTrip) {
   EXPECT_EQ(after.run_dir, "runs/knee");
   after.name = after.run_dir = "";
   EXPECT_EQ(to_json(after), to_json(before));
+}
+
+TEST(Configuration, SlidesInPlaceOfPictures) {
+  testing_support::TempDir dir;
+  Config before = default_config({"images=tile", "tile.path=slides"});
+  EXPECT_FALSE(to_json(before).contains("ingest"));
+  std::ofstream(dir / "lymph.yaml") << to_yaml(before, true);
+  Config after = load_config(dir / "lymph.yaml", {});
+  after.name = after.run_dir = "";
+  EXPECT_EQ(to_json(after), to_json(before));
+  EXPECT_EQ(stages_of(after).front().name, "tile");
+  EXPECT_EQ(stages_of(after)[1].inputs, std::vector<std::string>{"tile"});
+
+  std::ofstream(dir / "both.yaml") << "seed: 1\ntile:\n  path: slides\n";
+  try {
+    load_config(dir / "both.yaml", {});
+    ADD_FAILURE() << "a section that is not read was accepted";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("section 'tile' is given, and key 'images' says 'ingest' "
+                                        "(its default); say images: tile"));
+  }
+  std::ofstream(dir / "odd.yaml") << "images: tile\ntile:\n  path: slides\n  tile_px: 100\n";
+  try {
+    load_config(dir / "odd.yaml", {});
+    ADD_FAILURE() << "100 pixels were accepted";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("tile.tile_px: 100 is no power of two"));
+  }
 }
 
 TEST(Configuration, FileThatCannotBeReadAndBadName) {

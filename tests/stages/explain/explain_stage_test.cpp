@@ -188,7 +188,8 @@ TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   world().barrier();
   auto context = run.context(world(), "unused");
   const auto out = run.path() / "given";
-  const auto result = explain_images(tiny_config(), context, {good, bad, large}, out);
+  const auto result = explain_images(
+      tiny_config(), context, {given_picture(good), given_picture(bad), given_picture(large)}, out);
   ASSERT_EQ(result.at("images").size(), 2U);
   ASSERT_EQ(result.at("left_out").size(), 1U);
   EXPECT_EQ(result["left_out"][0]["image"], bad.string());
@@ -205,7 +206,7 @@ TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   EXPECT_TRUE(fs::exists(out / "strip-001.png"));
 
   try {
-    explain_images(tiny_config(), context, {bad}, run.path() / "none");
+    explain_images(tiny_config(), context, {given_picture(bad)}, run.path() / "none");
     FAIL() << "no Error was thrown";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("broken.png"), std::string::npos) << error.what();
