@@ -27,7 +27,14 @@ struct GenerateBench {
 struct LoaderBench {
   int64_t images = 1024, batch = 32;  // of each rank
   int64_t resolution = 64, image_channels = 3;
-  std::filesystem::path dir;  // where the file is made; empty: the system's temporary folder
+  std::filesystem::path dir;  // where the files are made; empty: the system's temporary folder
+  double gigabytes = 0;       // of pixels (10^9 bytes); not 0: instead of `images`
+};
+struct TileBench {
+  std::filesystem::path slide;  // empty: one is drawn
+  int64_t size = 8192;          // rows and columns of the drawn one
+  int64_t tile_px = 256;
+  std::filesystem::path dir;  // as above
 };
 struct CommBench {
   int64_t min_bytes = 1024, max_bytes = 64 << 20, factor = 4;
@@ -40,9 +47,14 @@ BenchReport bench_ops(const OpsBench& bench, const Launch& at, double seconds);
 BenchReport bench_train(const TrainBench& bench, const Launch& at, double seconds);
 // Images from an untrained generator: latency of one, rate of a batch.
 BenchReport bench_generate(const GenerateBench& bench, const Launch& at, double seconds);
-// Shuffled reads from an images.h5 (in the page cache) beside reads from a plain file and a gather
-// in memory.
+// Shuffled reads from an images.h5 of every storage, and of one over shards, each in turn with
+// pread from a plain file of the same images, and a gather in memory. The images are those of
+// bench_tissue.hpp: what compresses, compresses as stained tissue does. Needs twice the size of the
+// pixels on disk.
 BenchReport bench_loader(const LoaderBench& bench, const Launch& at, double seconds);
+// A slide's way to its shard, by reader, storage and scale, beside a bare loop over
+// openslide_read_region; each rank on a slide of its own.
+BenchReport bench_tile(const TileBench& bench, const Launch& at, double seconds);
 // all_reduce, with the columns of NVIDIA's nccl-tests (doc/PERFORMANCE.md): algbw = bytes / time,
 // busbw = algbw * 2 (n-1) / n.
 BenchReport bench_comm(const CommBench& bench, const Launch& at, double seconds);

@@ -14,11 +14,12 @@ struct BenchCommand {
   bool json = false;
   double seconds = 2;
   int64_t threads = 0;
-  std::string device = "auto", precision = "float32", dir;
+  std::string device = "auto", precision = "float32", dir, slide;
   OpsBench ops;
   TrainBench train;
   GenerateBench generate;
   LoaderBench loader;
+  TileBench tile;
   CommBench comm;
   // Of the benchmark that was named.
   std::function<void()> check;
@@ -127,7 +128,28 @@ void add_loader(CLI::App& app, const Shared& c) {
   number(sub, "--batch", c->loader.batch, 1, 65536, "images in a read");
   number(sub, "--resolution", c->loader.resolution, 1, 4096, "of the images");
   number(sub, "--channels", c->loader.image_channels, 1, 64, "of the images");
-  sub->add_option("--dir", c->dir, "where the file is made, for a while (default: TMPDIR)");
+  sub->add_option("--gigabytes", c->loader.gigabytes, "of pixels, instead of --images")
+      ->check(CLI::Range(0.0, 1e6));
+  sub->add_option("--dir", c->dir, "where the files are made, for a while (default: TMPDIR)");
+}
+
+void add_tile(CLI::App& app, const Shared& c) {
+  auto* sub = add_benchmark(
+      app, c, "tile", "a slide's way to HDF5 beside a bare loop over OpenSlide",
+      [c = c.get()](const Launch& at) { return bench_tile(c->tile, at, c->seconds); },
+      [c = c.get()] {
+        c->tile.slide = c->slide;
+        c->tile.dir = c->dir;
+        if ((c->tile.tile_px & (c->tile.tile_px - 1)) != 0)
+          throw UsageError(detail::concatenate("--tile-px ", c->tile.tile_px,
+                                               ": is no power of two; give one from 16 to 1024"));
+        if (!c->slide.empty() && !std::filesystem::exists(c->slide))
+          throw UsageError(c->slide + ": is not there; give another --slide");
+      });
+  sub->add_option("--slide", c->slide, "a slide of yours (default: one is drawn)");
+  number(sub, "--size", c->tile.size, 512, 1 << 17, "rows and columns of the drawn slide");
+  number(sub, "--tile-px", c->tile.tile_px, 16, 1024, "rows and columns of a tile");
+  sub->add_option("--dir", c->dir, "where files are made, for a while (default: TMPDIR)");
 }
 
 void add_comm(CLI::App& app, const Shared& c) {
@@ -155,6 +177,7 @@ Task add_bench(CLI::App& app) {
   add_train(app, command);
   add_generate_bench(app, command);
   add_loader(app, command);
+  add_tile(app, command);
   add_comm(app, command);
   return {[command] {
             if (command->check) command->check();

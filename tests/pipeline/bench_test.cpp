@@ -43,7 +43,16 @@ TEST_P(Bench, Train) {
 
 TEST_P(Bench, Generate) { checked(bench_generate({2, 16, 64, 8, 1}, at_, kSeconds), 2); }
 
-TEST_P(Bench, Loader) { checked(bench_loader({8, 3, 8, 1, {}}, at_, kSeconds), 3); }
+TEST_P(Bench, Loader) {
+  checked(bench_loader({8, 3, 8, 1, {}}, at_, kSeconds), 6);
+  const auto json = checked(bench_loader({0, 3, 8, 3, {}, 2e-5}, at_, kSeconds), 7);  // RGB: jpeg
+  EXPECT_EQ(json.at("args").at("images"), 104);
+}
+
+TEST_P(Bench, Tile) {
+  const auto json = checked(bench_tile({{}, 512, 64, {}}, at_, kSeconds), 9);
+  EXPECT_EQ(json["rows"][0]["tiles"], 64);
+}
 
 TEST_P(Bench, Comm) {
   const auto json = checked(bench_comm({1024, 16384, 4}, at_, kSeconds), 3);
