@@ -50,7 +50,7 @@ class CsvReader {
     const size_t begin = text_.find_first_not_of(" \t", at_);
     if (begin != std::string::npos && text_[begin] == '"') return quoted(begin + 1);
     const size_t end = std::min(text_.find_first_of(",\n", at_), text_.size());
-    const std::string value = trimmed(text_.substr(at_, end - at_));
+    std::string value = trimmed(text_.substr(at_, end - at_));
     at_ = end;
     return value;
   }

@@ -144,13 +144,13 @@ class Tiling {
         });
     for (int64_t i = 0; i < n;) {
       if (job_.stop.requested()) return false;
-      for (auto& tile : pool.take()) take(batch[static_cast<size_t>(i++)], std::move(tile));
+      for (const auto& tile : pool.take()) take(batch[static_cast<size_t>(i++)], tile);
       if (job_.progress) job_.progress(kept_);
     }
     return true;
   }
 
-  void take(int64_t index, ReadTile tile) {
+  void take(int64_t index, const ReadTile& tile) {
     auto& place = plan_.places[static_cast<size_t>(index)];
     place.fate = tile.fate;
     if (tile.fate == TileFate::unreadable) {

@@ -13,7 +13,10 @@ struct TileGrid {
   int64_t size() const { return columns * rows; }
   // Top left corner of tile i (row by row), level 0 pixels.
   double x(int64_t i) const { return static_cast<double>(i % columns) * stride_x; }
-  double y(int64_t i) const { return static_cast<double>(i / columns) * stride_y; }
+  double y(int64_t i) const {
+    const int64_t row = i / columns;
+    return static_cast<double>(row) * stride_y;
+  }
 };
 
 // A slide of width x height level 0 pixels of mpp_x x mpp_y micrometres; tiles of tile_px pixels of

@@ -47,7 +47,7 @@ std::optional<StainFit> stain_target(const TileConfig& config, uint64_t seed,
   listed.file = config.stain.target;
   SlidePlan plan = plan_places(listed, config, mpp);
   std::string why;
-  const auto fit = TileReader(plan, config).fit(seed, why);
+  auto fit = TileReader(plan, config).fit(seed, why);
   validate(fit.has_value(), config.stain.target, ": cannot be the target of stain normalisation (",
            why, "); choose another slide");
   return fit;
@@ -83,7 +83,7 @@ class TileStage {
  private:
   fs::path find_slides() {
     if (config_.source == "slides") return config_.path;
-    const fs::path dir = context_.out_dir / "drawn";
+    fs::path dir = context_.out_dir / "drawn";
     const auto& drawn = config_.phantom;
     // One rank draws: slides are drawn once, and what is there is kept.
     on_root(context_.world, [&] {
