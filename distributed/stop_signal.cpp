@@ -18,7 +18,8 @@ void handle(int) { stop_requested = 1; }
 
 }  // namespace
 
-StopSignal::StopSignal() {
+StopSignal::StopSignal(Hearing hearing) : listens_(hearing == Hearing::listens) {
+  if (!listens_) return;
   SS_CHECK(!installed);
   installed = true;
   stop_requested = 0;
@@ -30,11 +31,12 @@ StopSignal::StopSignal() {
 }
 
 StopSignal::~StopSignal() {
+  if (!listens_) return;
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &earlier[i], nullptr);
   installed = false;
 }
 
-bool StopSignal::requested() const { return stop_requested != 0; }
+bool StopSignal::requested() const { return listens_ && stop_requested != 0; }
 
 bool StopSignal::agreed(Communicator& world) const {
   return world.all_reduce(requested() ? 1.0 : 0.0, ReduceOp::max) > 0;

@@ -8,8 +8,10 @@ namespace stylescope {
 
 class StopSignal {
  public:
-  // Installs the handlers; the destructor puts the earlier ones back. One at a time.
-  StopSignal();
+  // Installs the handlers; the destructor puts the earlier ones back. One at a time. Deaf: installs
+  // none, and signals end the process as ever; for work that has nothing to save.
+  enum class Hearing { listens, deaf };
+  explicit StopSignal(Hearing hearing = Hearing::listens);
   ~StopSignal();
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
@@ -18,6 +20,9 @@ class StopSignal {
   bool requested() const;
   // Has any rank? Collective.
   bool agreed(Communicator& world) const;
+
+ private:
+  bool listens_;
 };
 
 }  // namespace stylescope

@@ -92,14 +92,16 @@ struct ExplainCommand {
 
   void run(Communicator& world) {
     StopSignal stop;
-    const Launch at = launch(world, stop, config.device, config.precision, config.threads);
+    const Launch at = launch(world, stop, config.device, config.precision, config.threads,
+                             config.distributed.backend);
+    at.world.set_deadlines(config.distributed.deadlines());
     on_root(world, [&] {
       std::error_code failure;
       fs::create_directories(out, failure);
       validate(!failure, out, ": cannot be made (", failure.message(), "); choose another --out");
     });
-    RunContext context{world,   at.device, at.dtype, static_cast<uint64_t>(config.seed),
-                       run_dir, out,       stop,     config.images_file()};
+    RunContext context{at.world, at.device, at.dtype, static_cast<uint64_t>(config.seed),
+                       run_dir,  out,       stop,     config.images_file()};
     explain_images(config.explain, context, given(), out);
     log::info("explained: {}", out);
   }

@@ -6,6 +6,8 @@
 #include "pipeline/launch.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/runner.hpp"
+#include "pipeline/startup_check.hpp"
+#include "pipeline/stop_deadline.hpp"
 
 #include <iostream>
 #include <memory>
@@ -16,6 +18,7 @@ namespace {
 struct RunCommand {
   std::string file, from;
   std::vector<std::string> only, overrides;
+  int64_t stop_after = 0;
   bool dry_run = false, dump_default = false, strict = false;
   Config config;
   std::vector<Stage> selected;
@@ -47,13 +50,19 @@ struct RunCommand {
 
   void run(Communicator& world) {
     if (dump_default || dry_run) return;
+    world.set_deadlines(config.distributed.deadlines());
     StopSignal stop;
+    const StopDeadline stop_deadline(stop, world, config.distributed.stop_deadline);
     RunSettings settings{config.name, config.run_dir, key(), to_yaml(config, false),
                          {},          only.empty()};
     for (const auto& stage : stages_of(config)) settings.all_stages.push_back(stage.name);
     settings.images = config.images_file();
-    run_stages(selected, settings,
-               launch(world, stop, config.device, config.precision, config.threads));
+    settings.stop_after = stop_after;
+    settings.reduction = config.distributed.reduction;
+    const Launch at = launch(world, stop, config.device, config.precision, config.threads,
+                             config.distributed.backend);
+    at.world.set_deadlines(config.distributed.deadlines());
+    run_stages(selected, settings, at);
     log::info("all done: {}", config.run_dir);
   }
 };
@@ -71,6 +80,10 @@ Task add_run(CLI::App& app) {
   app.add_option("--set", command->overrides,
                  "section.key=value, over what the file says; may be repeated")
       ->allow_extra_args(false);
+  app.add_option("--stop-after", command->stop_after,
+                 "stop each training stage after this many steps, with a checkpoint (exit code "
+                 "75); run again, it goes on to the end")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--dry-run", command->dry_run,
                "print the resolved configuration and the stages that would run, and why");
   app.add_flag("--dump-default", command->dump_default,

@@ -67,6 +67,7 @@ void Config::describe(Fields& f) {
           "CPU threads a rank; 0: the cores shared out among the ranks of a host");
   f.choice("images", images, {"ingest", "tile"},
            "what makes images.h5: ingest (pictures) or tile (whole-slide images)");
+  f.section("distributed", distributed, "ranks: how they watch one another and exchange");
   for (auto& stage : stages_of(*this)) f.section(stage.name.c_str(), stage, stage.help.c_str());
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "io/base/fields.hpp"
+#include "pipeline/distributed_config.hpp"
 #include "pipeline/stage.hpp"
 #include "stages/classifier/classifier_stage.hpp"
 #include "stages/direction/direction_stage.hpp"
@@ -31,6 +32,7 @@ struct Config {
   std::string precision = "float32";
   int64_t threads = 0;
   std::string images = "ingest";  // the stage that makes images.h5: ingest | tile
+  DistributedConfig distributed;
 
   IngestConfig ingest;  // one of these two
   TileConfig tile;

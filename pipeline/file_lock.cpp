@@ -1,5 +1,6 @@
 #include "pipeline/file_lock.hpp"
 
+#include "distributed/host.hpp"
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "pipeline/provenance.hpp"

@@ -1,11 +1,15 @@
 #include "pipeline/launch.hpp"
 
+#include "distributed/gpu_functions.hpp"
+#include "distributed/host.hpp"
+#include "distributed/nccl_communicator.hpp"
 #include "io/base/error.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 #include <sched.h>
+#include <set>
 #include <unistd.h>
 
 namespace stylescope {
@@ -37,7 +41,7 @@ bool launched_as_rank() {
 }
 
 int launched_rank() {
-  return launched_as_rank() ? number_from({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}, 0) : 0;
+  return number_from({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}, 0);
 }
 
 int local_size() {
@@ -75,11 +79,40 @@ torch::Dtype dtype_of(const std::string& precision) {
   return precision == "float64" ? torch::kFloat64 : torch::kFloat32;
 }
 
+namespace {
+
+// NCCL refuses several ranks on one GPU, but for tests.
+bool all_have_gpus_of_their_own(Communicator& world, const torch::Device& device) {
+  const auto mine = device.is_cuda() ? host_name() + " " + gpu_bus_id(device.index()) : "";
+  std::set<std::string> seen;
+  for (const auto& gpu : world.all_gather(mine))
+    if (gpu.empty() || (!seen.insert(gpu).second && !std::getenv("NCCL_MULTI_RANK_GPU_ENABLE")))
+      return false;
+  return true;
+}
+
+std::shared_ptr<Communicator> nccl_world(Communicator& world, const torch::Device& device,
+                                         const std::string& backend) {
+  if (backend == "mpi") return nullptr;
+  const bool all = all_have_gpus_of_their_own(world, device);
+  validate(all || backend != "nccl",
+           "distributed.backend: nccl was asked for, but not every rank has a GPU of its own; use "
+           "auto or mpi, or start one rank a GPU");
+  if (!all || (world.size() == 1 && backend != "nccl")) return nullptr;
+  static const GpuFunctions gpu = nccl_functions();
+  return make_nccl_communicator(world, gpu, device.index());
+}
+
+}  // namespace
+
 Launch launch(Communicator& world, StopSignal& stop, const std::string& device,
-              const std::string& precision, int64_t threads) {
+              const std::string& precision, int64_t threads, const std::string& backend) {
   const int64_t chosen = threads_for_rank(threads);
   torch::set_num_threads(static_cast<int>(chosen));
-  return {world, stop, choose_device(device), dtype_of(precision), chosen};
+  const auto place = choose_device(device);
+  auto nccl = nccl_world(world, place, backend);
+  return {nccl ? *nccl : world,   stop, place, dtype_of(precision), chosen, nccl,
+          nccl ? &world : nullptr};
 }
 
 }  // namespace stylescope

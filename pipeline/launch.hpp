@@ -4,6 +4,7 @@
 #include "distributed/stop_signal.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include <torch/torch.h>
@@ -35,9 +36,14 @@ struct Launch {
   torch::Device device;
   torch::Dtype dtype;
   int64_t threads;
+  // Where GPUs talk by NCCL: what `world` is, and the same ranks by host memory.
+  std::shared_ptr<Communicator> nccl = nullptr;
+  Communicator* host = nullptr;
 };
-// Chooses device and threads, and sets LibTorch's.
+// Chooses device and threads, sets LibTorch's, and puts NCCL before the ranks' communicator where
+// they compute on GPUs (`backend` auto: when every rank has a GPU of its own; nccl: or throws
+// Error; mpi: never). Collective.
 Launch launch(Communicator& world, StopSignal& stop, const std::string& device,
-              const std::string& precision, int64_t threads);
+              const std::string& precision, int64_t threads, const std::string& backend = "auto");
 
 }  // namespace stylescope

@@ -1,9 +1,11 @@
+#include "distributed/host.hpp"
 #include "distributed/mpi_session.hpp"
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "pipeline/command.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/provenance.hpp"
+#include "pipeline/startup_check.hpp"
 
 #include <chrono>
 #include <iostream>
@@ -38,9 +40,14 @@ Failure current_failure() {
   }
 }
 
-// Before MPI every rank fails alike, and one of them says why.
+// Before MPI every rank fails alike, as a rule, and one of them says why: the others are gone, with
+// a launcher that looks after them, before their pause is over.
 int report_alone(const Failure& failure) {
-  if (launched_rank() == 0) std::cerr << failure.text << std::endl;
+  if (launched_rank() > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    std::cerr << "[rank " << launched_rank() << " on " << host_name() << "] ";
+  }
+  std::cerr << failure.text << std::endl;
   return static_cast<int>(failure.code);
 }
 
@@ -50,23 +57,26 @@ int report_interrupted(const Failure& failure, const Communicator& world) {
   return static_cast<int>(failure.code);
 }
 
-// Other ranks may be anywhere, even in a call that waits for this one, so the job is ended from
-// here. The cause is said once: ranks that failed with the root, for the same reason, are gone
-// before their pause is over.
+// Other ranks may be anywhere, even in a call that waits for this one: the monitor ends the job,
+// and says the cause once.
 int report_in_world(const Failure& failure, Communicator& world) {
-  if (world.rank() > 0)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500 + 50 * std::min(world.rank(), 100)));
-  log::error("{}{}", failure.text,
-             world.size() > 1
-                 ? " (rank " + std::to_string(world.rank()) + " on " + host_name() + ")"
-                 : "");
-  if (world.size() > 1) world.abort(static_cast<int>(failure.code));
+  if (world.size() > 1) world.abort(static_cast<int>(failure.code), failure.text);
+  // Where a launcher started many worlds of one, one of them says so.
+  if (launched_rank() == 0) log::error("{}", failure.text);
   return static_cast<int>(failure.code);
+}
+
+void speak(const std::string& text, bool aloud) {
+  if (aloud)
+    log::error("{}", text);
+  else
+    log::info("{}", text);
 }
 
 int run_in_world(const Task& task, Communicator& world) {
   log::start(world.rank(), world.size(), false);
   try {
+    check_world(world);
     task.run(world);
     return static_cast<int>(ExitCode::done);
   } catch (...) {
@@ -82,6 +92,8 @@ int parse_failed(CLI::App& app, const CLI::ParseError& error) {
   std::string help = "stylescope --help";
   for (const auto* chosen : app.get_subcommands())
     help = "stylescope " + chosen->get_name() + " --help";
+  // The command line is the same for all.
+  if (launched_rank() > 0) return static_cast<int>(ExitCode::bad_usage);
   return report_alone({ExitCode::bad_usage, std::string(error.what()) + "; see " + help});
 }
 
@@ -112,7 +124,7 @@ int run_program(int argc, char** argv) {
       SelfCommunicator world;
       return run_in_world(task, world);
     }
-    MpiSession session(&argc, &argv);
+    MpiSession session(&argc, &argv, speak);
     return run_in_world(task, session.world());
   } catch (...) {
     return report_alone(current_failure());

@@ -4,7 +4,6 @@
 
 #include <ctime>
 #include <fstream>
-#include <unistd.h>
 
 #include <torch/version.h>
 
@@ -18,11 +17,6 @@ nlohmann::json library_versions() {
           {"OpenCV", STYLESCOPE_OPENCV_VERSION}, {"OpenSlide", STYLESCOPE_OPENSLIDE_VERSION},
           {"libtiff", STYLESCOPE_TIFF_VERSION},  {"libjpeg-turbo", STYLESCOPE_JPEG_VERSION},
           {"yaml-cpp", STYLESCOPE_YAML_VERSION}, {"MPI", MpiSession::library_version()}};
-}
-
-std::string host_name() {
-  char name[256] = "";
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
 std::string cpu_type() {

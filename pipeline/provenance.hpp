@@ -14,7 +14,6 @@ std::string program_version();
 std::string program_revision();
 // Versions by name: LibTorch, HDF5, OpenCV, yaml-cpp, MPI.
 nlohmann::json library_versions();
-std::string host_name();
 // "Intel(R) Xeon(R) ...", "unknown" where the system does not tell.
 std::string cpu_type();
 // Now, "2026-11-24T03:25:57Z".

@@ -1,10 +1,12 @@
 #include "pipeline/runner.hpp"
 
+#include "distributed/host.hpp"
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "pipeline/file_lock.hpp"
 #include "pipeline/provenance.hpp"
+#include "pipeline/startup_check.hpp"
 
 #include <chrono>
 #include <optional>
@@ -24,7 +26,10 @@ class Runner {
 
   void run(const std::vector<Stage>& selected) {
     on_root(world(), [&] { open(selected); });
-    log::add_file(settings_.run_dir, world().rank());
+    if (world().is_root()) log::add_file(settings_.run_dir, 0);
+    startup_check(launch_, settings_.config_yaml, settings_.run_dir);
+    // Only now is it sure that this is the root's folder.
+    if (!world().is_root()) log::add_file(settings_.run_dir, world().rank());
     for (const auto& stage : selected) {
       run_one(stage);
       if (launch_.stop.agreed(world()))
@@ -60,10 +65,17 @@ class Runner {
     json resume = json::parse(resume_text);
 
     const auto begin = std::chrono::steady_clock::now();
-    RunContext context{world(),           launch_.device,
-                       launch_.dtype,     settings_.key.seed,
-                       settings_.run_dir, directory_.partial(stage.name),
-                       launch_.stop,      settings_.images};
+    RunContext context{world(),
+                       launch_.device,
+                       launch_.dtype,
+                       settings_.key.seed,
+                       settings_.run_dir,
+                       directory_.partial(stage.name),
+                       launch_.stop,
+                       settings_.images,
+                       settings_.reduction,
+                       settings_.stop_after};
+    world().doing(stage.name.c_str(), -1);
     json metrics = stage.run(context);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -72,6 +84,7 @@ class Runner {
     const auto machines =
         world().all_gather(json{{"host", host_name()}, {"cpu", cpu_type()}}.dump());
     on_root(world(), [&] { publish(stage, resume, metrics, seconds, machines); });
+    world().doing("", -1);
     log::info("{}: done in {:.1f} s", stage.name, seconds);
   }
 
@@ -90,8 +103,6 @@ class Runner {
       return "";
     }
     log::info("{}: starts ({})", stage.name, decision.reason);
-    if (world().size() > 1)
-      log::info("{}: {} ranks, {} threads each", stage.name, world().size(), launch_.threads);
     return (decision.action == Action::resume ? resumed(stage) : begun(stage, decision.key)).dump();
   }
 
@@ -99,6 +110,8 @@ class Runner {
     return {{"world_size", world().size()},
             {"threads", launch_.threads},
             {"device", launch_.device.is_cuda() ? "cuda" : "cpu"},
+            {"backend", launch_.device.is_cuda() ? world().backend() : "host memory"},
+            {"wire", settings_.reduction.wire},
             {"cpu", cpu_type()}};
   }
 
@@ -115,7 +128,7 @@ class Runner {
     const json now = situation();
     for (const auto& [what, value] : now.items()) {
       const json before = resume.at("situation").value(what, json());
-      if (before != value)
+      if (!before.is_null() && before != value)
         log::warn(
             "{}: goes on with another {} ({} before, {} now); the result may differ by rounding",
             stage.name, what, before.dump(), value.dump());

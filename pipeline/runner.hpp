@@ -21,6 +21,8 @@ struct RunSettings {
   // whole run may not.
   bool alone = true;
   std::string images = artifacts::images;  // RunContext::images
+  ReducerOptions reduction = {};           // RunContext::reduction
+  int64_t stop_after = 0;                  // RunContext::stop_after
 };
 
 // Runs what is not up to date, in order; each stage publishes its folder when it ends. Collective.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "distributed/communicator.hpp"
+#include "distributed/gradient_reducer.hpp"
 #include "distributed/stop_signal.hpp"
 #include "stages/artifacts.hpp"
 
@@ -24,6 +25,10 @@ struct RunContext {
   std::filesystem::path out_dir;
   StopSignal& stop;
   std::string images = artifacts::images;  // of the stage that makes them: ingest or tile
+  ReducerOptions reduction = {};           // of the gradients of training stages
+  // A training stage stops after this many of its steps as if it had been asked to (0: it does
+  // not): with a checkpoint, by throwing Interrupted.
+  int64_t stop_after = 0;
 
   std::filesystem::path images_file() const { return run_dir / images; }
   torch::TensorOptions options() const { return torch::dtype(dtype).device(device); }

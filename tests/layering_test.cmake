@@ -16,8 +16,8 @@ set(RULES
   "^tests/=.*")
 # Foreign header -> the only files that may include it (tests make broken files by what means they like).
 set(DOORS
-  "^mpi[.]h$=^distributed/mpi_communicator[.]cpp$"
-  "^nccl[.]h$=^distributed/nccl_communicator[.]cpp$"
+  "^mpi[.]h$=^distributed/mpi_([a-z]+[.]cpp|transfer[.]hpp)$"
+  "^(nccl[.]h|cuda_runtime(_api)?[.]h|c10/cuda/.*)$=^distributed/nccl_functions[.]cpp$"
   "^hdf5[.]h$=^io/hdf5_[a-z]+[.](cpp|hpp)$"
   "^openslide/?.*=^io/openslide_reader[.]cpp$"
   "^tiffio[.]h$=^io/tiff_.*[.]cpp$"
@@ -84,7 +84,10 @@ if(SELF_TEST)
     "stages/gan/gan_stage.cpp=stages/encoder/encoder_stage.hpp"
     "stages/gan/gan_losses.cpp=pipeline/config.hpp"
     "stages/gan/gan_mpi.cpp=mpi.h"
-    "distributed/thread_communicator.cpp=nccl.h"
+    "distributed/mpi_session.hpp=mpi.h"
+    "distributed/nccl_communicator.cpp=nccl.h"
+    "distributed/gpu_functions.hpp=cuda_runtime_api.h"
+    "stages/training/stream.cpp=c10/cuda/CUDAStream.h"
     "io/image_set.cpp=hdf5.h"
     "stages/tile/tile_stage.cpp=openslide.h"
     "stages/tile/tile_grid.cpp=tiffio.h"
@@ -105,7 +108,10 @@ if(SELF_TEST)
   # What the rules allow must not be found.
   file(WRITE ${SELF_TEST}/stages/gan/fine.cpp
        "#include \"stages/gan/gan_stage.hpp\"\n#include \"stages/run_context.hpp\"\n#include \"io/log.hpp\"\n")
-  file(WRITE ${SELF_TEST}/distributed/mpi_communicator.cpp "#include <mpi.h>\n#include \"io/base/error.hpp\"\n")
+  foreach(unit mpi_communicator mpi_reference)
+    file(WRITE ${SELF_TEST}/distributed/${unit}.cpp "#include <mpi.h>\n#include \"io/base/error.hpp\"\n")
+  endforeach()
+  file(WRITE ${SELF_TEST}/distributed/nccl_functions.cpp "#include <c10/cuda/CUDAStream.h>\n#include <nccl.h>\n")
   check_tree(${SELF_TEST} found)
   foreach(plant IN LISTS PLANTED)
     string(REPLACE "=" ": includes " expected "${plant}")

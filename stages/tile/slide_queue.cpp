@@ -21,6 +21,7 @@ SlideQueue::SlideQueue(Communicator& world, fs::path folder, int64_t n)
     validate(!failure, folder_.string(), ": cannot be made (", failure.message(),
              "); check the run directory's permissions");
   });
+  work_.emplace(world_);
 }
 
 std::optional<int64_t> SlideQueue::take() {
@@ -38,6 +39,7 @@ std::optional<int64_t> SlideQueue::take() {
 }
 
 void SlideQueue::close() {
+  work_.reset();
   world_.barrier();
   on_root(world_, [&] {
     std::error_code ignored;

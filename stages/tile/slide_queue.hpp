@@ -25,6 +25,7 @@ class SlideQueue {
   Communicator& world_;
   std::filesystem::path folder_;
   int64_t n_, next_ = 0;
+  std::optional<LongWork> work_;  // a slide takes as long as it takes
 };
 
 }  // namespace stylescope

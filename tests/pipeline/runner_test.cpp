@@ -1,5 +1,6 @@
 #include "pipeline/runner.hpp"
 
+#include "distributed/host.hpp"
 #include "pipeline/file_lock.hpp"
 #include "pipeline/provenance.hpp"
 #include "tests/pipeline/fake_graph.hpp"
