@@ -89,6 +89,11 @@ void publish_directory(const fs::path& partial, const fs::path& target) {
   rename_or_fail(partial, target);
 }
 
+void sync_to_disk(const fs::path& file) {
+  sync_file(file);
+  sync_folder(file.parent_path());
+}
+
 void start_writeback(const fs::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return;

@@ -18,6 +18,9 @@ void publish_text(const std::filesystem::path& target, std::string_view text);
 // exist.
 void publish_directory(const std::filesystem::path& partial, const std::filesystem::path& target);
 
+// fsyncs a file and the folder that names it.
+void sync_to_disk(const std::filesystem::path& file);
+
 // Lets the system begin to write what was written to `file` so far, so that a later fsync has less
 // to wait for. A hint: never fails.
 void start_writeback(const std::filesystem::path& file);

@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 namespace stylescope {
 namespace {
@@ -85,7 +86,7 @@ std::string content_hash(const std::string& step, const std::string& numbers,
   return hash.finish();
 }
 
-Checkpoint load(const std::filesystem::path& file, int64_t step) {
+Checkpoint load_file(const std::filesystem::path& file, int64_t step) {
   TensorFile content = read_safetensors(file);
   const auto& metadata = content.metadata;
   for (const char* key : {"format", "step", "numbers", "sha256"})
@@ -102,6 +103,26 @@ Checkpoint load(const std::filesystem::path& file, int64_t step) {
 }
 
 }  // namespace
+
+std::vector<std::string> differences(const Checkpoint& a, const Checkpoint& b) {
+  const auto contents = [](const Checkpoint& checkpoint) {
+    std::map<std::string, std::string> all;
+    for (const auto& [name, tensor] : checkpoint.tensors) {
+      ContentHash hash;
+      hash.tensor(tensor);
+      all[name] = hash.finish();
+    }
+    for (const auto& [name, number] : checkpoint.numbers.items()) all[name] = encode(number).dump();
+    return all;
+  };
+  const auto left = contents(a), right = contents(b);
+  std::vector<std::string> names;
+  for (const auto& [name, content] : left)
+    if (!right.contains(name) || right.at(name) != content) names.push_back(name);
+  for (const auto& [name, content] : right)
+    if (!left.contains(name)) names.push_back(name);
+  return names;
+}
 
 CheckpointDirectory::CheckpointDirectory(std::filesystem::path directory, int64_t keep)
     : directory_(std::move(directory)), keep_(keep) {
@@ -132,13 +153,26 @@ void CheckpointDirectory::save(const Checkpoint& checkpoint) {
   const auto kept = later - std::min<int64_t>(keep_, later - present.begin());
   for (auto it = present.begin(); it != present.end(); ++it)
     if (it < kept || it >= later) std::filesystem::remove(path_of(*it), error);
+  remove_unfinished();
+}
+
+// What a program that was killed while it wrote has left; nobody else writes here.
+void CheckpointDirectory::remove_unfinished() const {
+  std::error_code error;
+  std::vector<std::filesystem::path> unfinished;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix) && name.find(std::string(kSuffix) + ".tmp") != std::string::npos)
+      unfinished.push_back(entry.path());
+  }
+  for (const auto& file : unfinished) std::filesystem::remove(file, error);
 }
 
 std::optional<Checkpoint> CheckpointDirectory::load_newest() const {
   std::vector<int64_t> present = steps();
   for (auto step = present.rbegin(); step != present.rend(); ++step) {
     try {
-      return load(path_of(*step), *step);
+      return load(*step);
     } catch (const Error& problem) {
       const bool last = std::next(step) == present.rend();
       log::warn("{}; this checkpoint is not used{}", problem.what(),
@@ -149,6 +183,8 @@ std::optional<Checkpoint> CheckpointDirectory::load_newest() const {
            " checkpoints is whole; remove this folder to start the stage from its beginning");
   return std::nullopt;
 }
+
+Checkpoint CheckpointDirectory::load(int64_t step) const { return load_file(path_of(step), step); }
 
 std::vector<int64_t> CheckpointDirectory::steps() const {
   std::vector<int64_t> found;

@@ -27,21 +27,28 @@ struct Checkpoint {
       nlohmann::json::object();  // counters and scalars; doubles keep every bit
 };
 
+// The names of all tensors and numbers that are not the same bits in both, or in one only.
+std::vector<std::string> differences(const Checkpoint& a, const Checkpoint& b);
+
 class CheckpointDirectory {
  public:
   CheckpointDirectory(std::filesystem::path directory, int64_t keep);
 
-  // Writes, fsyncs, renames, then removes all but the newest `keep`, and any of a later step (the
-  // run went back behind it because it is damaged). Throws Error (disk full, no permission), and
-  // then the folder is as it was.
+  // Writes, fsyncs, renames, then removes all but the newest `keep`, any of a later step (the run
+  // went back behind it because it is damaged), and what a killed program left half written. Throws
+  // Error (disk full, no permission), and then the folder is as it was.
   void save(const Checkpoint& checkpoint);
   // The newest whole one, or nothing. Throws Error when there are checkpoints but none is whole.
   std::optional<Checkpoint> load_newest() const;
+  // The one of this step. Throws Error when it is not there, or not whole.
+  Checkpoint load(int64_t step) const;
   // Steps of the files present, ascending.
   std::vector<int64_t> steps() const;
   std::filesystem::path path_of(int64_t step) const;
 
  private:
+  void remove_unfinished() const;
+
   std::filesystem::path directory_;
   int64_t keep_;
 };

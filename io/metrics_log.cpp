@@ -68,6 +68,10 @@ void MetricsLog::write(const nlohmann::ordered_json& line) {
   if (!whole || !undone) fail(file_, code);
 }
 
+void MetricsLog::sync() const {
+  if (!file_.empty() && std::filesystem::exists(file_)) sync_to_disk(file_);
+}
+
 std::vector<nlohmann::json> read_metrics(const std::filesystem::path& file) {
   std::vector<nlohmann::json> values;
   for (auto& line : lines_of(file)) values.push_back(std::move(line.value));

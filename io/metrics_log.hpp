@@ -17,6 +17,8 @@ class MetricsLog {
   // Drops every line with a step >= first_step (and a last line that was cut off), atomically.
   void cut_back(int64_t first_step);
   void write(const nlohmann::ordered_json& line);
+  // Returns when all lines written so far are on disk. From any thread.
+  void sync() const;
 
  private:
   std::filesystem::path file_;

@@ -143,8 +143,9 @@ class Lesson {
 
 nlohmann::json train(const ClassifierConfig& config, RunContext& context, const ImageSet& images,
                      const LabelledRows& train, const LabelledRows& val, Classifier& f) {
-  ResNetTrainer trainer(f.network, context.world, config.batch, config.bn_group,
-                        [&](const FlatParameters& p) { return config.make_optimizer(p); });
+  ResNetTrainer trainer(
+      f.network, context.world, config.batch, config.bn_group,
+      [&](const FlatParameters& p) { return config.make_optimizer(p); }, context.reduction);
   const auto total_steps = config.total_steps(train.size());
   const auto schedule = config.schedule_over(total_steps);
   Lesson lesson(config, context, images, train, f, trainer);
@@ -173,17 +174,22 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
     }
     loop.end_step(step, [&] { return meters.take(); });
   }
+  loop.finish();
   if (completed < total_steps)
     log::info("classifier: stopped early after epoch {}, {} epochs after the last better AUC",
               best.epochs_done(), config.patience);
   if (best.epoch() > 0) best.restore();
   const auto& validation = best.validation();
-  nlohmann::json metrics{
-      {"val_auc", validation.auc},        {"val_accuracy", validation.accuracy},
-      {"val_loss", validation.loss},      {"best_epoch", best.epoch()},
-      {"epochs", best.epochs_done()},     {"steps", completed},
-      {"images_per_second", loop.rate()}, {"training_images", train.size()},
-      {"validation_images", val.size()},  {"parameters", trainer.parameters().size()}};
+  nlohmann::json metrics{{"val_auc", validation.auc},
+                         {"val_accuracy", validation.accuracy},
+                         {"val_loss", validation.loss},
+                         {"best_epoch", best.epoch()},
+                         {"epochs", best.epochs_done()},
+                         {"steps", completed},
+                         {"training_images", train.size()},
+                         {"validation_images", val.size()},
+                         {"parameters", trainer.parameters().size()}};
+  metrics.update(loop.costs());
   for (const auto& [name, value] : meters.take())
     if (name == "loss" || name == "accuracy") metrics["train_" + name] = value;
   return metrics;

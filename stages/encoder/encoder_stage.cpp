@@ -112,8 +112,9 @@ class Lesson {
 
 nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pairs& pairs,
                      Encoder& encoder) {
-  ResNetTrainer trainer(encoder.network, context.world, config.batch, config.bn_group,
-                        [&](const FlatParameters& p) { return config.make_optimizer(p); });
+  ResNetTrainer trainer(
+      encoder.network, context.world, config.batch, config.bn_group,
+      [&](const FlatParameters& p) { return config.make_optimizer(p); }, context.reduction);
   const auto total_steps = config.total_steps(pairs.train);
   const auto schedule = config.schedule_over(total_steps);
   Lesson lesson(config, context, pairs, encoder, trainer);
@@ -136,11 +137,12 @@ nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pai
     }
     loop.end_step(step, [&] { return meters.take(); });
   }
+  loop.finish();
   nlohmann::json metrics{{"steps", total_steps},
-                         {"images_per_second", loop.rate()},
                          {"training_pairs", pairs.train},
                          {"held_out_pairs", pairs.held_out().size()},
                          {"parameters", trainer.parameters().size()}};
+  metrics.update(loop.costs());
   for (const auto& [name, value] : meters.take())
     if (name == "loss") metrics["train_loss"] = value;
   return metrics;

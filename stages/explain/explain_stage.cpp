@@ -33,8 +33,8 @@ std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& im
   validate(!rows.empty(), file, ": has no images in the split '", config.split,
            "'; check the split fractions of ingest, or choose the other one (explain.split)");
   std::vector<torch::Tensor> mine{torch::empty({0}, torch::kFloat64)};
-  for_each_batch(context, "explain: f of the " + config.split + " images",
-                 static_cast<int64_t>(rows.size()), config.batch, [&](IndexRange part) {
+  for_each_batch(context, "explain: f of the split's images", static_cast<int64_t>(rows.size()),
+                 config.batch, [&](IndexRange part) {
                    const std::vector<int64_t> batch(rows.begin() + part.begin,
                                                     rows.begin() + part.end);
                    mine.push_back(classifier.scores(images.read(batch), config.batch));

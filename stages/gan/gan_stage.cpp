@@ -214,7 +214,8 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   RealImages reals(images, config, context.seed, context.options());
   KeyedGanDraws draws(context.seed, g_options, config.style_mixing, config.noise == "random",
                       context.options());
-  GanTrainer trainer(config, generator, discriminator, average, context.world, draws);
+  GanTrainer trainer(config, generator, discriminator, average, context.world, draws,
+                     context.reduction);
   const auto label_pool = config.conditional ? reals.label_pool() : torch::Tensor();
   trainer.set_label_pool(label_pool);
 
@@ -223,6 +224,8 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   TrainingLoop loop(context, "gan", config.checkpoint, total_steps, config.batch, config.log_every);
   loop.add("gan", trainer.tensors());
   loop.add("path_length_mean", trainer.path_length_mean());
+  loop.add("g.reducer", trainer.generator_reducer());
+  loop.add("d.reducer", trainer.discriminator_reducer());
   Meters meters({"loss_g", "loss_d", "path_loss", "path_length", "r1_loss", "logit_real",
                  "logit_fake", "r_t", "non_finite"});
   meters.register_with(loop);
@@ -238,6 +241,7 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
     snapshots.after(step + 1);
     loop.end_step(step, [&] { return meters.take(); });
   }
+  loop.finish();
 
   const auto folder = context.out_dir;
   on_root(context.world, [&] {
@@ -252,8 +256,8 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
                          {"training_images", reals.size()},
                          {"generator_parameters", trainer.generator_parameters().size()},
                          {"discriminator_parameters", trainer.discriminator_parameters().size()},
-                         {"non_finite_gradients", non_finite},
-                         {"images_per_second", loop.rate()}};
+                         {"non_finite_gradients", non_finite}};
+  metrics.update(loop.costs());
   // Again the means of the last line, also where a run went on from a checkpoint of the last step.
   for (const auto& [name, value] : meters.take()) metrics[name] = value;
   return metrics;

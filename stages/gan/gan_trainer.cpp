@@ -39,7 +39,8 @@ int64_t w_row(Phase phase) { return phase == Phase::g_main ? 0 : phase == Phase:
 }  // namespace
 
 GanTrainer::GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator,
-                       Generator average, Communicator& world, GanDraws& draws)
+                       Generator average, Communicator& world, GanDraws& draws,
+                       const ReducerOptions& reduction)
     : config_(config),
       generator_(std::move(generator)),
       average_(std::move(average)),
@@ -49,6 +50,8 @@ GanTrainer::GanTrainer(const GanConfig& config, Generator generator, Discriminat
       g_(*generator_),
       d_(*discriminator_),
       ema_(*average_, /*trained=*/false),
+      g_reducer_(world, g_.parameters(), g_.gradients(), reduction),
+      d_reducer_(world, d_.parameters(), d_.gradients(), reduction),
       g_adam_(
           g_, 0,
           std::pow(kBeta2, lazy_ratio(config.path_length_interval, config.path_length_weight > 0)),
@@ -115,18 +118,21 @@ GanTrainer::Images GanTrainer::generate(int64_t step, Phase phase,
 
 void GanTrainer::run_g_main(int64_t step) {
   g_.zero_gradients();
+  g_reducer_.begin();
   w_counts_[w_row(Phase::g_main)] = config_.batch;
   if (!samples_.empty()) {
     const auto fake = generate(step, Phase::g_main, samples_, false);
     const auto losses = generator_loss(discriminator_(fake.images, fake.labels));
+    g_reducer_.arm();
     (losses.sum() / static_cast<double>(config_.batch)).backward();
     sums_[kLossG] += losses.detach().sum();
   }
-  update(g_, g_adam_, g_rate_);
+  update(g_, g_reducer_, g_adam_, g_rate_);
 }
 
 void GanTrainer::run_g_path(int64_t step, GanStepFigures& figures) {
   g_.zero_gradients();
+  g_reducer_.begin();
   const int64_t count = std::max<int64_t>(config_.batch / config_.path_length_shrink, 1);
   w_counts_[w_row(Phase::g_path)] = count;
   // No group binds these samples: they are dealt one by one.
@@ -149,16 +155,18 @@ void GanTrainer::run_g_path(int64_t step, GanStepFigures& figures) {
   if (!samples.empty()) {
     const double gain =
         config_.path_length_weight * static_cast<double>(config_.path_length_interval);
+    g_reducer_.arm();
     (lengths * penalty.weights).sum().mul(gain).backward();
     sums_[kPathPenalty] += penalty.penalties.sum();
   }
-  update(g_, g_adam_, g_rate_);
+  update(g_, g_reducer_, g_adam_, g_rate_);
   figures.ran_path = true;
   figures.path_length = mean;
 }
 
 void GanTrainer::run_d_main(int64_t step, const RealBatch& reals) {
   d_.zero_gradients();
+  d_reducer_.begin();
   const auto batch = static_cast<double>(config_.batch);
   w_counts_[w_row(Phase::d_main)] = config_.batch;
   if (!samples_.empty()) {
@@ -173,30 +181,34 @@ void GanTrainer::run_d_main(int64_t step, const RealBatch& reals) {
     (fake_losses.sum() / batch).backward();
     const auto real_logits = discriminator_(reals.images, reals.labels);
     const auto real_losses = discriminator_loss_real(real_logits);
+    d_reducer_.arm();
     (real_losses.sum() / batch).backward();
     sums_[kLossD] += (fake_losses.sum() + real_losses.sum()).detach();
     sums_[kLogitFake] += fake_logits.detach().sum();
     sums_[kLogitReal] += real_logits.detach().sum();
     sums_[kSignReal] += real_logits.detach().sign().sum();
   }
-  update(d_, d_adam_, d_rate_);
+  update(d_, d_reducer_, d_adam_, d_rate_);
 }
 
 void GanTrainer::run_d_r1(const RealBatch& reals) {
   d_.zero_gradients();
+  d_reducer_.begin();
   if (!samples_.empty()) {
     const auto images = reals.images.detach().requires_grad_(true);
     const auto penalties = r1_penalty(discriminator_(images, reals.labels), images);
     const double gain =
         config_.gamma(images.size(2)) / 2 * static_cast<double>(config_.r1_interval);
+    d_reducer_.arm();
     (penalties.sum() * (gain / static_cast<double>(config_.batch))).backward();
     sums_[kR1Penalty] += penalties.detach().sum();
   }
-  update(d_, d_adam_, d_rate_);
+  update(d_, d_reducer_, d_adam_, d_rate_);
 }
 
-void GanTrainer::update(FlatParameters& parameters, Adam& adam, double learning_rate) {
-  world_.all_reduce(parameters.gradients());
+void GanTrainer::update(FlatParameters& parameters, GradientReducer& reducer, Adam& adam,
+                        double learning_rate) {
+  reducer.finish();
   non_finite_ += sanitize_gradients(parameters.gradients());
   adam.step(parameters, learning_rate);
 }

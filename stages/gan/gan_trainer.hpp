@@ -1,6 +1,7 @@
 #pragma once
 
 #include "distributed/communicator.hpp"
+#include "distributed/gradient_reducer.hpp"
 #include "stages/gan/gan_config.hpp"
 #include "stages/gan/gan_draws.hpp"
 #include "stages/networks/discriminator.hpp"
@@ -41,7 +42,8 @@ class GanTrainer {
  public:
   // `average` starts with the generator's weights and buffers.
   GanTrainer(const GanConfig& config, Generator generator, Discriminator discriminator,
-             Generator average, Communicator& world, GanDraws& draws);
+             Generator average, Communicator& world, GanDraws& draws,
+             const ReducerOptions& reduction = {});
 
   // `reals` holds the samples local_samples() of the step's global batch. Collective.
   GanStepFigures step(int64_t step, const RealBatch& reals);
@@ -56,6 +58,9 @@ class GanTrainer {
   std::vector<std::pair<std::string, torch::Tensor>> tensors();
   double& path_length_mean() { return path_length_mean_; }
 
+  GradientReducer& generator_reducer() { return g_reducer_; }
+  GradientReducer& discriminator_reducer() { return d_reducer_; }
+
   FlatParameters& generator_parameters() { return g_; }
   FlatParameters& discriminator_parameters() { return d_; }
 
@@ -68,7 +73,9 @@ class GanTrainer {
   void run_g_path(int64_t step, GanStepFigures& figures);
   void run_d_main(int64_t step, const RealBatch& reals);
   void run_d_r1(const RealBatch& reals);
-  void update(FlatParameters& parameters, Adam& adam, double learning_rate);
+  // The phase's gradients over all ranks, made finite, and a step with them.
+  void update(FlatParameters& parameters, GradientReducer& reducer, Adam& adam,
+              double learning_rate);
   void update_average(int64_t step);
   void finish(GanStepFigures& figures);
 
@@ -78,6 +85,7 @@ class GanTrainer {
   Communicator& world_;
   GanDraws& draws_;
   FlatParameters g_, d_, ema_;
+  GradientReducer g_reducer_, d_reducer_;
   Adam g_adam_, d_adam_;
   double g_rate_, d_rate_;
   double path_length_mean_ = 0;

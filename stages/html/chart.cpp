@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace stylescope::html {
 namespace {
@@ -55,9 +56,19 @@ std::vector<double> ticks(const Range& range, int count) {
   return at;
 }
 
+// Of a logarithmic axis, whose range is that of the logarithms: powers of ten, no more than seven.
+std::vector<double> decades(const Range& range) {
+  std::vector<double> at;
+  const double stride = std::max(1.0, std::ceil((range.high - range.low) / 7));
+  for (double v = std::ceil(range.low - 1e-9); v <= range.high + 1e-9; v += stride) at.push_back(v);
+  return at;
+}
+
 std::string number(double v) {
   char text[32];
-  if (std::abs(v) >= 1e6)
+  if (std::abs(v) >= 1e9)
+    std::snprintf(text, sizeof text, "%gG", v / 1e9);
+  else if (std::abs(v) >= 1e6)
     std::snprintf(text, sizeof text, "%gM", v / 1e6);
   else if (std::abs(v) >= 1e4)
     std::snprintf(text, sizeof text, "%gk", v / 1e3);
@@ -80,12 +91,16 @@ std::string rule(double x1, double y1, double x2, double y2, const char* css) {
 std::string axes(const Frame& frame, const ChartOptions& options) {
   std::string svg;
   const double bottom = frame.height - kBottom;
-  for (const double v : ticks(frame.y, 4)) {
+  for (const double v : options.y_log ? decades(frame.y) : ticks(frame.y, 4)) {
     svg += rule(kLeft, frame.py(v), frame.width - kRight, frame.py(v), "grid");
-    svg += text_at(kLeft - 6, frame.py(v) + 4, "end", options.y_percent ? percent(v) : number(v));
+    const double value = options.y_log ? std::pow(10, v) : v;
+    svg += text_at(kLeft - 6, frame.py(v) + 4, "end",
+                   options.y_percent ? percent(value) : number(value));
   }
-  for (const double v : ticks(frame.x, 6))
-    svg += text_at(frame.px(v), bottom + 16, "middle", number(v));
+  for (const double v : options.x_log ? decades(frame.x) : ticks(frame.x, 6))
+    if (!options.x_whole || std::abs(v - std::round(v)) < 1e-6)
+      svg +=
+          text_at(frame.px(v), bottom + 16, "middle", number(options.x_log ? std::pow(10, v) : v));
   svg += rule(kLeft, bottom, frame.width - kRight, bottom, "axis");
   if (options.y_rule > frame.y.low && options.y_rule < frame.y.high)
     svg += rule(kLeft, frame.py(options.y_rule), frame.width - kRight, frame.py(options.y_rule),
@@ -114,12 +129,27 @@ std::string path_of(const Series& series, const Frame& frame) {
   return path;
 }
 
-std::string legend(const std::vector<Series>& series) {
+std::string legend(const std::vector<std::string>& names) {
   std::string out = "<div class=\"legend\" aria-hidden=\"true\">";
-  for (size_t i = 0; i < series.size(); ++i)
-    out += "<span><i class=\"series-" + std::to_string(i) + "\"></i>" + escape(series[i].name) +
-           "</span>";
+  for (size_t i = 0; i < names.size(); ++i)
+    out +=
+        "<span><i class=\"series-" + std::to_string(i) + "\"></i>" + escape(names[i]) + "</span>";
   return out + "</div>";
+}
+
+std::string dots_of(const Series& series, const Frame& frame, size_t number) {
+  std::string dots;
+  for (size_t i = 0; i < series.x.size(); ++i)
+    if (std::isfinite(series.x[i]) && std::isfinite(series.y[i]))
+      dots += "<circle class=\"dot series-" + std::to_string(number) + "\" r=\"3.2\" cx=\"" +
+              fixed(frame.px(series.x[i]), 1) + "\" cy=\"" + fixed(frame.py(series.y[i]), 1) +
+              "\"/>";
+  return dots;
+}
+
+// log10 of what is positive; what is not is left out.
+void take_logarithms(std::vector<double>& values) {
+  for (double& v : values) v = v > 0 ? std::log10(v) : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::string marker(const std::vector<Series>& series, const Frame& frame, double at) {
@@ -134,11 +164,17 @@ std::string marker(const std::vector<Series>& series, const Frame& frame, double
 
 }  // namespace
 
-std::string line_chart(const std::vector<Series>& series, const ChartOptions& options) {
+std::string line_chart(const std::vector<Series>& given, const ChartOptions& options) {
+  auto series = given;
+  for (auto& s : series) {
+    if (options.x_log) take_logarithms(s.x);
+    if (options.y_log) take_logarithms(s.y);
+  }
   Frame frame{{}, {}, options.width, options.height};
   for (const auto& s : series)
     for (size_t i = 0; i < s.x.size(); ++i)
-      if (std::isfinite(s.y[i])) frame.x.take(s.x[i]), frame.y.take(s.y[i]);
+      if (std::isfinite(s.x[i]) && std::isfinite(s.y[i]))
+        frame.x.take(s.x[i]), frame.y.take(s.y[i]);
   if (frame.x.empty() || frame.y.empty())
     return "<p class=\"absent\">There is nothing to draw here.</p>";
   if (options.y_low < options.y_high) frame.y = {options.y_low, options.y_high};
@@ -149,9 +185,12 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
                     "\" viewBox=\"0 0 " + fixed(frame.width, 0) + " " + fixed(frame.height, 0) +
                     "\">";
   svg += axes(frame, options);
-  for (size_t i = 0; i < series.size(); ++i)
-    svg += "<path class=\"line series-" + std::to_string(i) + "\" d=\"" +
-           path_of(series[i], frame) + "\"/>";
+  for (size_t i = 0; i < series.size(); ++i) {
+    if (series[i].line)
+      svg += "<path class=\"line series-" + std::to_string(i) + "\" d=\"" +
+             path_of(series[i], frame) + "\"/>";
+    if (series[i].dots) svg += dots_of(series[i], frame, i);
+  }
   if (options.marker) {
     svg += marker(series, frame, options.marker_x);
     // Where each point of series 0 lies, for the script that moves the marker.
@@ -161,7 +200,43 @@ std::string line_chart(const std::vector<Series>& series, const ChartOptions& op
                 fixed(frame.py(series[0].y[i]), 1);
     svg.insert(4, " data-points=\"" + points + "\"");
   }
-  return svg + "</svg>" + (series.size() > 1 ? legend(series) : "");
+  svg += "</svg>";
+  if (series.size() < 2) return svg;
+  std::vector<std::string> names;
+  for (const auto& s : series) names.push_back(s.name);
+  return svg + legend(names);
+}
+
+std::string stacked_bars(const std::vector<Bar>& bars, const BarOptions& options) {
+  constexpr double kNames = 118, kBar = 20, kPitch = 30;
+  double most = 0;
+  for (const auto& bar : bars)
+    most = std::max(most, std::accumulate(bar.parts.begin(), bar.parts.end(), 0.0));
+  if (most <= 0) return "<p class=\"absent\">There is nothing to draw here.</p>";
+  const double bottom = kTop + kPitch * static_cast<double>(bars.size());
+  const auto px = [&](double v) { return kNames + v / most * (options.width - kNames - kRight); };
+  std::string svg = "<svg class=\"chart\" role=\"img\" aria-label=\"" + escape(options.label) +
+                    "\" viewBox=\"0 0 " + fixed(options.width, 0) + " " +
+                    fixed(bottom + kBottom, 0) + "\">";
+  for (const double v : ticks({0, most}, 5)) {
+    svg += rule(px(v), kTop, px(v), bottom, "grid");
+    svg += text_at(px(v), bottom + 16, "middle", number(v));
+  }
+  double y = kTop + (kPitch - kBar) / 2;
+  for (const auto& bar : bars) {
+    svg += text_at(kNames - 8, y + kBar / 2 + 4, "end", bar.name);
+    double begin = 0;
+    for (size_t i = 0; i < bar.parts.size(); ++i) {
+      const double end = begin + bar.parts[i];
+      svg += "<rect class=\"dot series-" + std::to_string(i) + "\" x=\"" + fixed(px(begin), 1) +
+             "\" y=\"" + fixed(y, 1) + "\" width=\"" + fixed(px(end) - px(begin), 1) +
+             "\" height=\"" + fixed(kBar, 0) + "\"/>";
+      begin = end;
+    }
+    y += kPitch;
+  }
+  svg += text_at((kNames + options.width - kRight) / 2, bottom + 34, "middle", options.x_title);
+  return svg + "</svg>" + legend(options.part_names);
 }
 
 }  // namespace stylescope::html

@@ -83,6 +83,8 @@ img { display: block; max-width: 100%; }
 .chart .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
 .line.series-0 { stroke: var(--c0); } .line.series-1 { stroke: var(--c1); stroke-dasharray: 6 4; }
 .line.series-2 { stroke: var(--c2); } .line.series-3 { stroke: var(--c3); }
+.dot.series-0 { fill: var(--c0); } .dot.series-1 { fill: var(--c1); }
+.dot.series-2 { fill: var(--c2); } .dot.series-3 { fill: var(--c3); }
 .marker-line { stroke: var(--c0); stroke-opacity: .35; stroke-width: 2; }
 .marker-dot { fill: var(--c0); stroke: var(--panel); stroke-width: 2.5; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .84rem; color: var(--soft);

@@ -14,7 +14,7 @@ IndexRange whole_batches(int64_t n, int64_t batch, int rank, int size) {
   return {std::min(batches.begin * batch, n), std::min(batches.end * batch, n)};
 }
 
-void for_each_batch(RunContext& context, const std::string& title, int64_t n, int64_t batch,
+void for_each_batch(RunContext& context, const char* title, int64_t n, int64_t batch,
                     const std::function<void(IndexRange)>& work) {
   auto& world = context.world;
   const auto mine = whole_batches(n, batch, world.rank(), world.size());
@@ -23,10 +23,12 @@ void for_each_batch(RunContext& context, const std::string& title, int64_t n, in
   const int64_t steps = (batches + world.size() - 1) / world.size();
   Progress progress(title, steps, batch * world.size(), "img", world.is_root());
   for (int64_t step = 0; step < steps; ++step) {
+    world.doing(title, step);
     const int64_t begin = mine.begin + step * batch;
     if (begin < mine.end) work({begin, std::min(begin + batch, mine.end)});
     if (context.stop.agreed(world))
-      throw Interrupted(title + ": stopped before it was done; run again, and it starts anew");
+      throw Interrupted(std::string(title) +
+                        ": stopped before it was done; run again, and it starts anew");
     progress.update(step + 1, {});
   }
 }

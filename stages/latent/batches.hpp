@@ -18,8 +18,8 @@ IndexRange whole_batches(int64_t n, int64_t batch, int rank, int size);
 
 // Calls work(samples of one batch) for every batch of this rank, shows the progress, and throws
 // Interrupted on all ranks when a stop was asked for. Collective: `work` itself must not
-// communicate.
-void for_each_batch(RunContext& context, const std::string& title, int64_t n, int64_t batch,
+// communicate. `title` must live as long as the program (a literal).
+void for_each_batch(RunContext& context, const char* title, int64_t n, int64_t batch,
                     const std::function<void(IndexRange)>& work);
 
 // What the ranks hold of (n, ...), in rank order, on the CPU of every rank. Ranks without a row

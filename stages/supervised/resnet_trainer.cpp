@@ -8,12 +8,14 @@ namespace stylescope {
 
 ResNetTrainer::ResNetTrainer(
     ResNet network, Communicator& world, int64_t batch, int64_t group,
-    const std::function<std::unique_ptr<Optimizer>(const FlatParameters&)>& make_optimizer)
+    const std::function<std::unique_ptr<Optimizer>(const FlatParameters&)>& make_optimizer,
+    const ReducerOptions& reduction)
     : network_(std::move(network)),
       world_(world),
       batch_(batch),
       group_(group),
       parameters_(*network_),
+      reducer_(world, parameters_.parameters(), parameters_.gradients(), reduction),
       optimizer_(make_optimizer(parameters_)) {
   SS_CHECK(group > 0 && batch % group == 0, "batch ", batch, ", group ", group);
   const auto groups = share_of(batch / group, world.rank(), world.size());
@@ -29,6 +31,7 @@ torch::Tensor ResNetTrainer::accumulate_gradients(
   for (int64_t begin = 0; begin < local_.size(); begin += group_) {
     const IndexRange rows{begin, begin + group_};
     const auto group = loss(network_(inputs.slice(0, rows.begin, rows.end)), rows);
+    if (rows.end == local_.size()) reducer_.arm();
     group.sum.backward();
     sums[0].add_(group.sum.detach().to(options));
     sums[1].add_(group.weight.to(options));
@@ -42,7 +45,9 @@ StepFigures ResNetTrainer::step(
     const std::function<GroupLoss(const torch::Tensor&, IndexRange)>& loss) {
   network_->train();
   parameters_.zero_gradients();
+  reducer_.begin();
   const auto sums = accumulate_gradients(inputs, loss);
+  reducer_.finish();
   torch::NoGradGuard no_grad;
   world_.all_reduce(sums);
   const auto total = sums.cpu();
@@ -55,7 +60,6 @@ StepFigures ResNetTrainer::step(
            "rate");
 
   auto gradients = parameters_.gradients();
-  world_.all_reduce(gradients);
   gradients.div_(total[1].item<double>());
   figures.non_finite = sanitize_gradients(gradients);
   optimizer_->step(parameters_, learning_rate);
@@ -67,6 +71,7 @@ StepFigures ResNetTrainer::step(
 void ResNetTrainer::register_with(TrainingLoop& loop) {
   loop.add("parameters", parameters_.values());
   loop.add("optimizer", optimizer_->state());
+  loop.add("reducer", reducer_);
   loop.add_buffers("network", *network_);
 }
 

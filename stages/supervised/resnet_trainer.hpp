@@ -1,6 +1,7 @@
 #pragma once
 
 #include "distributed/communicator.hpp"
+#include "distributed/gradient_reducer.hpp"
 #include "distributed/work_partition.hpp"
 #include "stages/networks/resnet.hpp"
 #include "stages/training/flat_parameters.hpp"
@@ -41,7 +42,8 @@ class ResNetTrainer {
   // Takes over the network's parameters (FlatParameters). `batch` is a multiple of `group`.
   ResNetTrainer(
       ResNet network, Communicator& world, int64_t batch, int64_t group,
-      const std::function<std::unique_ptr<Optimizer>(const FlatParameters&)>& make_optimizer);
+      const std::function<std::unique_ptr<Optimizer>(const FlatParameters&)>& make_optimizer,
+      const ReducerOptions& reduction = {});
 
   // This rank's samples of the global batch: positions in 0..batch-1, whole groups, may be empty.
   IndexRange local_samples() const { return local_; }
@@ -56,6 +58,7 @@ class ResNetTrainer {
   void register_with(TrainingLoop& loop);
   ResNet& network() { return network_; }
   const FlatParameters& parameters() const { return parameters_; }
+  GradientReducer& reducer() { return reducer_; }
 
  private:
   torch::Tensor accumulate_gradients(
@@ -67,6 +70,7 @@ class ResNetTrainer {
   int64_t batch_, group_;
   IndexRange local_;
   FlatParameters parameters_;
+  GradientReducer reducer_;
   std::unique_ptr<Optimizer> optimizer_;
 };
 

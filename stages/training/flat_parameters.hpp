@@ -18,6 +18,8 @@ class FlatParameters {
   // move it afterwards.
   explicit FlatParameters(torch::nn::Module& module, bool trained = true);
 
+  // In the order of registration; their tensors lie in the flat buffers one after another.
+  const std::vector<torch::Tensor>& parameters() const { return parameters_; }
   const torch::Tensor& values() const { return values_; }
   const torch::Tensor& gradients() const { return gradients_; }
   void zero_gradients() { gradients_.zero_(); }

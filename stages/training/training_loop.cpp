@@ -4,6 +4,8 @@
 #include "io/log.hpp"
 #include "stages/artifacts.hpp"
 
+#include <algorithm>
+
 namespace stylescope {
 namespace {
 
@@ -25,18 +27,20 @@ void CheckpointConfig::describe(Fields& f) {
           "how many checkpoints are kept; a damaged newest one falls back to the one before");
 }
 
-TrainingLoop::TrainingLoop(RunContext& context, std::string stage, const CheckpointConfig& config,
+TrainingLoop::TrainingLoop(RunContext& context, const char* stage, const CheckpointConfig& config,
                            int64_t total_steps, int64_t images_per_step, int64_t log_every)
     : context_(context),
-      stage_(std::move(stage)),
+      stage_(stage),
       config_(config),
       total_steps_(total_steps),
       log_every_(log_every),
       directory_(context.out_dir / "checkpoints", config.keep),
+      metrics_(context.world.is_root() ? MetricsLog(context.out_dir / artifacts::metrics_log)
+                                       : MetricsLog()),
+      // The lines that a checkpoint covers are on disk before it is.
+      writer_(directory_, [log = metrics_] { log.sync(); }),
       progress_(stage_, total_steps, images_per_step, "img", context.world.is_root()),
-      last_save_(std::chrono::steady_clock::now()) {
-  if (context.world.is_root()) metrics_ = MetricsLog(context.out_dir / artifacts::metrics_log);
-}
+      last_save_(std::chrono::steady_clock::now()) {}
 
 void TrainingLoop::add(const std::string& name, torch::Tensor tensor) {
   tensors_.emplace_back(name, std::move(tensor));
@@ -55,55 +59,76 @@ void TrainingLoop::add(const std::string& name, double& number) {
   reals_.emplace_back(name, &number);
 }
 
+void TrainingLoop::add(const std::string& name, GradientReducer& reducer) {
+  reducers_.emplace_back(name, &reducer);
+}
+
 void TrainingLoop::add_buffers(const std::string& prefix, torch::nn::Module& module) {
   for (const auto& buffer : module.named_buffers())
     add(prefix + "." + buffer.key(), buffer.value());
 }
 
 int64_t TrainingLoop::start() {
-  torch::NoGradGuard no_grad;
-  Checkpoint checkpoint;
+  context_.world.doing(stage_, 0);
+  int64_t step = 0;
   on_root(context_.world, [&] {
-    if (auto newest = directory_.load_newest()) {
-      checkpoint = std::move(*newest);
-      const auto fits = [&](bool ok, const std::string& what) {
-        validate(ok, directory_.path_of(checkpoint.step).string(), ": does not fit this stage (",
-                 what, " is missing or of another shape); move the folder ",
-                 context_.out_dir.string(), " away to start anew");
-      };
-      for (const auto& [name, tensor] : tensors_) {
-        const auto found = std::find_if(checkpoint.tensors.begin(), checkpoint.tensors.end(),
-                                        [&name = name](const auto& t) { return t.first == name; });
-        fits(found != checkpoint.tensors.end() && found->second.sizes() == tensor.sizes(),
-             "tensor '" + name + "'");
-        tensor.copy_(found->second);
-      }
-      const auto load = [&](const auto& numbers) {
-        for (const auto& [name, number] : numbers) {
-          fits(checkpoint.numbers.contains(name), "number '" + name + "'");
-          checkpoint.numbers.at(name).get_to(*number);
-        }
-      };
-      load(integers_);
-      load(reals_);
-      log::info("{}: goes on from the checkpoint of step {}", stage_, checkpoint.step);
+    if (const auto newest = directory_.load_newest()) {
+      load(*newest);
+      step = newest->step;
+      log::info("{}: goes on from the checkpoint of step {}", stage_, step);
     }
-    metrics_.cut_back(checkpoint.step);
+    metrics_.cut_back(step);
   });
-  int64_t& step = checkpoint.step;
   broadcast(context_.world, step);
-  if (step > 0) {
-    for (auto& [name, tensor] : tensors_) {
-      auto whole = tensor.contiguous();
-      context_.world.broadcast(whole, 0);
-      if (!whole.is_same(tensor)) tensor.copy_(whole);
-    }
-    for (auto& [name, number] : integers_) broadcast(context_.world, *number);
-    for (auto& [name, number] : reals_) broadcast(context_.world, *number);
-  }
+  if (step > 0) share();
+  context_.world.doing(stage_, step);
   progress_.starts_at(step);
   last_save_ = std::chrono::steady_clock::now();
   return step;
+}
+
+void TrainingLoop::load(const Checkpoint& checkpoint) {
+  const torch::NoGradGuard no_grad;
+  const auto fits = [&](bool ok, const std::string& what) {
+    validate(ok, directory_.path_of(checkpoint.step).string(), ": does not fit this stage (", what,
+             " is missing or of another shape); move the folder ", context_.out_dir.string(),
+             " away to start anew");
+  };
+  for (auto& [name, tensor] : tensors_) {
+    const auto found = std::find_if(checkpoint.tensors.begin(), checkpoint.tensors.end(),
+                                    [&name = name](const auto& t) { return t.first == name; });
+    fits(found != checkpoint.tensors.end() && found->second.sizes() == tensor.sizes(),
+         "tensor '" + name + "'");
+    tensor.copy_(found->second);
+  }
+  const auto numbers = [&](const auto& registered) {
+    for (const auto& [name, number] : registered) {
+      fits(checkpoint.numbers.contains(name), "number '" + name + "'");
+      checkpoint.numbers.at(name).get_to(*number);
+    }
+  };
+  numbers(integers_);
+  numbers(reals_);
+  for (const auto& [name, reducer] : reducers_)
+    reducer->set_borders(checkpoint.numbers.value(
+        name + ".borders", std::vector<int64_t>{0, reducer->borders().back()}));
+}
+
+// What the root has loaded, on every rank.
+void TrainingLoop::share() {
+  const torch::NoGradGuard no_grad;
+  auto& world = context_.world;
+  for (auto& [name, tensor] : tensors_) {
+    auto whole = tensor.contiguous();
+    world.broadcast(whole, 0);
+    if (!whole.is_same(tensor)) tensor.copy_(whole);
+  }
+  for (auto& [name, number] : integers_) broadcast(world, *number);
+  for (auto& [name, number] : reals_) broadcast(world, *number);
+  for (auto& [name, reducer] : reducers_) {
+    const nlohmann::json borders = reducer->borders();
+    reducer->set_borders(nlohmann::json::parse(world.broadcast(borders.dump(), 0)));
+  }
 }
 
 bool TrainingLoop::log_due(int64_t step) const {
@@ -123,35 +148,68 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
     log(step, due);
     progress_.update(completed, due);
   }
-  // One small reduction carries both questions: has anyone been asked to stop, and does the root's
-  // clock say "save"?
+  // One small reduction carries all questions: has anyone been asked to stop, does the root's clock
+  // say "save", and has a checkpoint of the root's failed?
   const std::chrono::duration<double, std::ratio<60>> since =
       std::chrono::steady_clock::now() - last_save_;
   const bool by_time =
       context_.world.is_root() && config_.minutes > 0 && since.count() >= config_.minutes;
   auto asked =
-      torch::tensor({context_.stop.requested() ? 1.0 : 0.0, by_time ? 1.0 : 0.0}, torch::kFloat64);
+      torch::tensor({context_.stop.requested() || completed == context_.stop_after ? 1.0 : 0.0,
+                     by_time ? 1.0 : 0.0, writer_.failed() ? 1.0 : 0.0},
+                    torch::kFloat64);
   context_.world.all_reduce(asked, ReduceOp::max);
+  if (asked[2].item<double>() > 0) finish();
   const bool stop = asked[0].item<double>() > 0 && completed < total_steps_;
   const bool by_steps = config_.steps > 0 && completed % config_.steps == 0;
   if (stop || by_steps || asked[1].item<double>() > 0) save(completed);
-  if (stop)
-    throw Interrupted(
-        detail::concatenate(stage_, ": stopped after step ", completed, " of ", total_steps_,
-                            "; a checkpoint was written, run the same command again to go on"));
+  context_.world.doing(stage_, completed);
+  if (!stop) return;
+  finish();
+  throw Interrupted(
+      detail::concatenate(stage_, ": stopped after step ", completed, " of ", total_steps_,
+                          "; a checkpoint was written, run the same command again to go on"));
 }
 
 void TrainingLoop::save(int64_t completed) {
-  on_root(context_.world, [&] {
-    Checkpoint checkpoint;
-    checkpoint.step = completed;
-    for (const auto& [name, tensor] : tensors_)
-      checkpoint.tensors.emplace_back(name, tensor.detach().to(torch::kCPU).contiguous());
-    for (const auto& [name, number] : integers_) checkpoint.numbers[name] = *number;
-    for (const auto& [name, number] : reals_) checkpoint.numbers[name] = *number;
-    directory_.save(checkpoint);
-  });
+  const auto begin = std::chrono::steady_clock::now();
+  if (context_.world.is_root()) {
+    auto numbers = nlohmann::json::object();
+    for (const auto& [name, number] : integers_) numbers[name] = *number;
+    for (const auto& [name, number] : reals_) numbers[name] = *number;
+    for (const auto& [name, reducer] : reducers_) numbers[name + ".borders"] = reducer->borders();
+    const LongWork busy(context_.world);  // it may have to wait for the one before
+    writer_.save(completed, tensors_, std::move(numbers));
+    ++checkpoints_;
+  }
   last_save_ = std::chrono::steady_clock::now();
+  stall_ += last_save_ - begin;
+}
+
+nlohmann::json TrainingLoop::costs() const {
+  ReductionFigures all;
+  for (const auto& [name, reducer] : reducers_) {
+    const auto figures = reducer->figures();
+    all.transfer += figures.transfer;
+    all.exposed += figures.exposed;
+    all.bytes += figures.bytes;
+  }
+  nlohmann::json costs{{"images_per_second", rate()},
+                       {"checkpoints", checkpoints_},
+                       {"checkpoint_stall_seconds", checkpoint_stall_seconds()},
+                       {"reduction_gigabytes", all.bytes / 1e9}};
+  // NCCL works beside the host, which does not see for how long.
+  if (std::string(context_.world.backend()) != "nccl")
+    costs.update({{"reduction_transfer_seconds", all.transfer},
+                  {"reduction_exposed_seconds", all.exposed},
+                  {"reduction_hidden", all.hidden()}});
+  return costs;
+}
+
+void TrainingLoop::finish() {
+  const auto begin = std::chrono::steady_clock::now();
+  on_root(context_.world, [this] { writer_.wait(); });
+  if (context_.world.is_root()) stall_ += std::chrono::steady_clock::now() - begin;
 }
 
 }  // namespace stylescope

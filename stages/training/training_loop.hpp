@@ -1,7 +1,8 @@
 #pragma once
 
+#include "distributed/gradient_reducer.hpp"
 #include "io/base/fields.hpp"
-#include "io/checkpoint.hpp"
+#include "io/checkpoint_writer.hpp"
 #include "io/metrics_log.hpp"
 #include "stages/run_context.hpp"
 #include "stages/training/progress.hpp"
@@ -18,12 +19,17 @@
 // What every training stage shares around its step: resume, checkpoints, metrics, progress,
 // stopping.
 //
-//   TrainingLoop loop(context, "gan", config.checkpoint, total_steps, config.batch);
+//   TrainingLoop loop(context, "gan", config.checkpoint, total_steps, config.batch, log_every);
 //   loop.add(generator_flat...);                      // everything that a step changes
 //   for (int64_t step = loop.start(); step < total_steps; ++step) {
 //     ... the step ...
 //     loop.end_step(step, [&] { return Figures{{"loss", ...}}; });
 //   }
+//   loop.finish();
+//
+// Checkpoints are written beside the training: the root copies the state to host memory, and a
+// thread does the rest; the other ranks do not wait. A checkpoint that cannot be written ends the
+// training at the end of the step that is under way, or in finish().
 namespace stylescope {
 
 using Figures = std::vector<std::pair<std::string, double>>;
@@ -37,7 +43,8 @@ struct CheckpointConfig {
 
 class TrainingLoop {
  public:
-  TrainingLoop(RunContext& context, std::string stage, const CheckpointConfig& config,
+  // `stage` must live as long as the program (a literal).
+  TrainingLoop(RunContext& context, const char* stage, const CheckpointConfig& config,
                int64_t total_steps, int64_t images_per_step, int64_t log_every);
 
   // Registers state: tensors are loaded in place, numbers written back. Every rank holds the same
@@ -47,6 +54,9 @@ class TrainingLoop {
            const std::vector<std::pair<std::string, torch::Tensor>>& tensors);
   void add(const std::string& name, int64_t& number);
   void add(const std::string& name, double& number);
+  // Its bucket borders. A checkpoint without them is of a version that reduced all gradients in one
+  // piece.
+  void add(const std::string& name, GradientReducer& reducer);
   // Buffers of a module (running statistics, w_avg), by their registered names.
   void add_buffers(const std::string& prefix, torch::nn::Module& module);
 
@@ -55,29 +65,46 @@ class TrainingLoop {
   int64_t start();
 
   // After each step. `figures` is called on every rank (it may communicate) when a line is due: the
-  // line goes to metrics.jsonl and the progress display. Writes a checkpoint when one is due;
-  // throws Interrupted after writing one when a stop was asked for. Collective.
+  // line goes to metrics.jsonl and the progress display. Begins a checkpoint when one is due.
+  // Throws on every rank: Error when the last one could not be written; Interrupted when a stop was
+  // asked for, with a checkpoint on disk. Collective.
   void end_step(int64_t step, const std::function<Figures()>& figures);
+  // After the last step: returns when the last checkpoint is on disk, or throws. Collective.
+  void finish();
   // A line out of turn (validation results), under its own keys.
   void log(int64_t step, const Figures& figures);
   bool log_due(int64_t step) const;
   // Images a second since start().
   double rate() const { return progress_.rate(); }
+  // Checkpoints begun by this process, and for how many seconds in all they kept the root from
+  // training. (0 on other ranks.)
+  int64_t checkpoints() const { return checkpoints_; }
+  double checkpoint_stall_seconds() const { return stall_.count(); }
+  // What this process measured of the work around its steps: images_per_second, checkpoints,
+  // checkpoint_stall_seconds, and of the gradients' reduction what was moved, for how long, what of
+  // that the steps had to wait for, and the share that was hidden. For a stage's metrics.
+  nlohmann::json costs() const;
 
  private:
+  void load(const Checkpoint& checkpoint);
+  void share();
   void save(int64_t completed);
 
   RunContext& context_;
-  std::string stage_;
+  const char* stage_;
   CheckpointConfig config_;
   int64_t total_steps_;
   int64_t log_every_;
   CheckpointDirectory directory_;
   MetricsLog metrics_;
+  CheckpointWriter writer_;
   Progress progress_;
   std::vector<std::pair<std::string, torch::Tensor>> tensors_;
   std::vector<std::pair<std::string, int64_t*>> integers_;
   std::vector<std::pair<std::string, double*>> reals_;
+  std::vector<std::pair<std::string, GradientReducer*>> reducers_;
+  int64_t checkpoints_ = 0;
+  std::chrono::duration<double> stall_{0};
   std::chrono::steady_clock::time_point last_save_;
 };
 

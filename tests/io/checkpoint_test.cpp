@@ -107,6 +107,17 @@ TEST(Checkpoint, OtherFilesAreIgnored) {
   expect_same(directory.load_newest().value(), checkpoint(3));
 }
 
+TEST(Checkpoint, WhatAKilledProgramLeftHalfWrittenIsRemoved) {
+  TempDir dir;
+  CheckpointDirectory directory(dir.path(), 2);
+  overwrite(dir / "checkpoint-9.safetensors.tmp123", "killed while writing");
+  overwrite(dir / "notes.tmp123", "somebody else's");
+  directory.save(checkpoint(10));
+  EXPECT_FALSE(std::filesystem::exists(dir / "checkpoint-9.safetensors.tmp123"));
+  EXPECT_TRUE(std::filesystem::exists(dir / "notes.tmp123"));
+  EXPECT_EQ(directory.steps(), (std::vector<int64_t>{10}));
+}
+
 TEST(Checkpoint, EveryFlippedByteIsNoticed) {
   TempDir dir;
   CheckpointDirectory directory(dir.path(), 2);
@@ -208,6 +219,19 @@ TEST(Checkpoint, AReadOnlyFolderIsSaid) {
               CheckpointDirectory(disk / "sub", 1).save(checkpoint(2));
             }).find("Read-only file system"),
             std::string::npos);
+}
+
+TEST(Checkpoint, DifferencesAreOfBits) {
+  Checkpoint a{3, {{"w", torch::tensor({1.0, 2.0})}, {"nan", torch::full({1}, NAN)}}, {{"n", 1}}};
+  Checkpoint b{3, {{"w", torch::tensor({1.0, 2.0})}, {"nan", torch::full({1}, NAN)}}, {{"n", 1}}};
+  EXPECT_TRUE(differences(a, b).empty());
+  b.tensors[0].second = torch::tensor({1.0F, std::nextafter(2.0F, 3.0F)});
+  b.numbers["n"] = 2;
+  b.numbers["more"] = 0;
+  EXPECT_EQ(differences(a, b), (std::vector<std::string>{"n", "w", "more"}));
+  b.tensors[0].second = torch::tensor({0.0, 2.0});
+  a.tensors[0].second = torch::tensor({-0.0, 2.0});
+  EXPECT_EQ(differences(a, b).size(), 3U);
 }
 
 }  // namespace

@@ -95,6 +95,24 @@ TEST(ClassifierStage, NumberOfRanksDoesNotChangeTheResult) {
   expect_same_first_loss_in_float32(run_classifier, config, world(), shared.path());
 }
 
+// 5 groups, and epochs (50 images) and validations (17) that no batch of 20 divides: no share of 2,
+// 3 or 4 ranks is like another's.
+TEST(ClassifierStage, UnevenSharesDoNotChangeTheResult) {
+  Images images;
+  images.train = 50;
+  images.val = 17;
+  SharedRun shared(world(), [&](const fs::path& dir) { images.write(dir); });
+  auto config = tiny(20);
+  config.batch = 20;
+  expect_same_on_one_rank(run_classifier, config, world(), shared.path(), "classifier.safetensors");
+}
+
+TEST(ClassifierStage, GoesOnWithAnotherNumberOfRanks) {
+  if (world().size() == 1) GTEST_SKIP() << "takes two ranks";
+  SharedRun shared(world(), [](const fs::path& dir) { Images().write(dir); });
+  expect_elastic(run_classifier, tiny(20), world(), shared.path(), "classifier.safetensors");
+}
+
 TEST(ClassifierStage, ResumesToTheSameBits) {
   SharedRun shared(world(), [](const fs::path& dir) { Images().write(dir); });
   auto config = tiny(10);

@@ -112,6 +112,28 @@ TEST(EncoderStage, NumberOfRanksDoesNotChangeTheResult) {
   expect_same_first_loss_in_float32(run_encoder, tiny(1), world(), shared.path());
 }
 
+// 5 groups, and epochs (63 pairs), held-out pairs (7) and validation images (13) that no batch of
+// 20 divides.
+TEST(EncoderStage, UnevenSharesDoNotChangeTheResult) {
+  SharedRun shared(world(), [](const fs::path& dir) { write_run(dir, 70); });
+  auto config = tiny(20);
+  config.batch = 20;
+  expect_same_on_one_rank(run_encoder, config, world(), shared.path(), "encoder.safetensors");
+}
+
+TEST(EncoderStage, RanksWithoutAGroupDoNotChangeTheResult) {
+  SharedRun shared(world(), [](const fs::path& dir) { write_run(dir, 70); });
+  auto config = tiny(4);
+  config.batch = 4;
+  expect_same_on_one_rank(run_encoder, config, world(), shared.path(), "encoder.safetensors");
+}
+
+TEST(EncoderStage, GoesOnWithAnotherNumberOfRanks) {
+  if (world().size() == 1) GTEST_SKIP() << "takes two ranks";
+  SharedRun shared(world(), [](const fs::path& dir) { write_run(dir, 80); });
+  expect_elastic(run_encoder, tiny(20), world(), shared.path(), "encoder.safetensors");
+}
+
 TEST(EncoderStage, ResumesToTheSameBits) {
   SharedRun shared(world(), [](const fs::path& dir) { write_run(dir, 40); });
   auto config = tiny(8);

@@ -160,7 +160,11 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
   const auto reals = golden::values("loop.real", kSeed, {64, 1, 16, 16}, 0, 0.5).clamp(-1, 1);
 
   GoldenDraws draws;
-  GanTrainer trainer(config(), generator, discriminator, average, world, draws);
+  ReducerOptions several;  // buckets
+  several.bucket_mb = 0.05;
+  GanTrainer trainer(config(), generator, discriminator, average, world, draws, several);
+  EXPECT_GT(trainer.generator_reducer().borders().size(), 3U);
+  EXPECT_GT(trainer.discriminator_reducer().borders().size(), 3U);
   const double tolerance = world.size() == 1 ? 1e-11 : 1e-8;
   for (int64_t step = 0; step < 20; ++step) {
     RealBatch batch;

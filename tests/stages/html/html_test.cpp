@@ -69,6 +69,35 @@ TEST(HtmlChart, NothingToDrawIsSaid) {
       << "one point is something";
 }
 
+TEST(HtmlChart, LogarithmicAxesAreEvenInPowersAndLeaveOutWhatHasNoLogarithm) {
+  const Series series{"a", {0, 1, 10, 100}, {5, 1, 10, 100}, true, true};
+  const auto svg = line_chart({series}, {.x_log = true, .y_log = true});
+  // Left to right, bottom to top of the frame: 52..406, 200..12.
+  EXPECT_NE(svg.find("d=\"M52.0 200.0L229.0 106.0L406.0 12.0\""), std::string::npos) << svg;
+  size_t dots = 0;
+  for (auto at = svg.find("<circle"); at != std::string::npos; at = svg.find("<circle", at + 1))
+    ++dots;
+  EXPECT_EQ(dots, 3U);
+  EXPECT_NE(svg.find(">100</text>"), std::string::npos) << svg;
+}
+
+TEST(HtmlChart, WhatIsCountedHasNoTicksBetweenWholeNumbers) {
+  const auto svg = line_chart({{"a", {1, 2}, {100, 200}}}, {.x_whole = true});
+  EXPECT_NE(svg.find(">2</text>"), std::string::npos) << svg;
+  EXPECT_EQ(svg.find(">1.2</text>"), std::string::npos) << svg;
+}
+
+TEST(HtmlChart, BarsAreStackedOnOneScale) {
+  const auto svg = stacked_bars({{"one <rank>", {3, 1}}, {"two", {2, 0}}},
+                                {.label = "b", .part_names = {"p", "q"}});
+  // From 118 to 406 pixels for 4.
+  EXPECT_NE(svg.find("x=\"118.0\" y=\"17.0\" width=\"216.0\""), std::string::npos) << svg;
+  EXPECT_NE(svg.find("x=\"334.0\" y=\"17.0\" width=\"72.0\""), std::string::npos) << svg;
+  EXPECT_NE(svg.find("x=\"118.0\" y=\"47.0\" width=\"144.0\""), std::string::npos) << svg;
+  EXPECT_NE(svg.find("one &lt;rank&gt;"), std::string::npos);
+  EXPECT_NE(stacked_bars({}, {}).find("nothing to draw"), std::string::npos);
+}
+
 TEST(HtmlHeat, RisesInBrightness) {
   const auto heat = heat_picture(torch::linspace(0, 10, 11, torch::kFloat32).unsqueeze(0), 10)
                         .to(torch::kInt)
