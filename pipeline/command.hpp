@@ -31,6 +31,7 @@ Task add_run(CLI::App& app);
 Task add_generate(CLI::App& app);
 Task add_explain(CLI::App& app);
 Task add_export(CLI::App& app);
+Task add_verify_resume(CLI::App& app);
 Task add_bench(CLI::App& app);
 
 // Parses the command line, runs the command and gives the exit code. The only catch of the program.

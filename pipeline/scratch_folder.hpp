@@ -13,9 +13,9 @@ namespace stylescope {
 class ScratchFolder {
  public:
   explicit ScratchFolder(const std::filesystem::path& parent) {
-    std::string name = ((parent.empty() ? std::filesystem::temp_directory_path() : parent) /
-                        "stylescope-bench-XXXXXX")
-                           .string();
+    std::string name =
+        ((parent.empty() ? std::filesystem::temp_directory_path() : parent) / "stylescope-XXXXXX")
+            .string();
     validate(::mkdtemp(name.data()) != nullptr, name,
              ": cannot be made (no such folder, or not writable); choose another --dir");
     path_ = name;
