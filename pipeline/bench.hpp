@@ -1,10 +1,14 @@
 #pragma once
 
+#include "pipeline/bench_networks.hpp"
 #include "pipeline/bench_report.hpp"
 #include "pipeline/launch.hpp"
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 // The benchmarks of `stylescope bench`. Each is collective, checks every result it reports a time
 // for (column "wrong"), and measures the machine's own limits in the same run. `seconds` is the
@@ -38,6 +42,17 @@ struct TileBench {
 };
 struct CommBench {
   int64_t min_bytes = 1024, max_bytes = 64 << 20, factor = 4;
+  std::vector<std::string> collectives{};   // names; empty: all
+  std::string type{};                       // float32, float64, bfloat16; "": as --precision says
+  std::optional<BenchNetworks> networks{};  // whose gradients are sent, too
+};
+struct ScaleBench {
+  BenchNetworks networks;             // batches: of a rank (weak), of all ranks (strong)
+  std::filesystem::path out;          // where scale.html goes; empty: nowhere
+  double latency_us = 0;              // of the network between nodes; 0: as measured here
+  double bandwidth_gbs = 0;           // of a node's link, 10^9 bytes a second; 0: as measured here
+  int64_t ranks_per_node = 1;         // in the prediction
+  int64_t comm_max_bytes = 64 << 20;  // of the all_reduces that the model is fitted to
 };
 
 // upfirdn2d, bias_act and modulated_conv2d, forward and backward, beside the same functions in
@@ -55,8 +70,12 @@ BenchReport bench_loader(const LoaderBench& bench, const Launch& at, double seco
 // A slide's way to its shard, by reader, storage and scale, beside a bare loop over
 // openslide_read_region; each rank on a slide of its own.
 BenchReport bench_tile(const TileBench& bench, const Launch& at, double seconds);
-// all_reduce, with the columns of NVIDIA's nccl-tests (doc/PERFORMANCE.md): algbw = bytes / time,
-// busbw = algbw * 2 (n-1) / n.
+// Every collective on every backend, in and out of place, with the columns of NVIDIA's nccl-tests
+// (doc/PERFORMANCE.md) and beside a plain MPI loop; then the messages of the networks' gradients.
 BenchReport bench_comm(const CommBench& bench, const Launch& at, double seconds);
+// The training steps of the GAN and of a ResNet on 1, 2, 3, 4, 8, ... and all ranks, weak and
+// strong, beside independent ranks; what of a step is communication, who is late; and a model of
+// the network fitted to all_reduces of the same run, carried on to 1024 nodes.
+BenchReport bench_scale(const ScaleBench& bench, const Launch& at, double seconds);
 
 }  // namespace stylescope

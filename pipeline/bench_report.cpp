@@ -1,5 +1,6 @@
 #include "pipeline/bench_report.hpp"
 
+#include "distributed/host.hpp"
 #include "pipeline/provenance.hpp"
 
 #include <algorithm>
@@ -49,6 +50,28 @@ std::string aligned(const std::vector<std::vector<std::string>>& lines,
   return text;
 }
 
+std::string table_of(const std::vector<BenchColumn>& columns,
+                     const std::vector<nlohmann::ordered_json>& rows) {
+  std::vector<std::vector<std::string>> lines(1);
+  std::vector<bool> left;
+  for (const auto& column : columns) {
+    lines[0].push_back(title_of(column));
+    left.push_back(!rows.empty() && rows[0].at(column.key).is_string());
+  }
+  for (const auto& row : rows) {
+    lines.emplace_back();
+    for (const auto& column : columns) lines.back().push_back(format_cell(row.at(column.key)));
+  }
+  return aligned(lines, left);
+}
+
+nlohmann::ordered_json units_of(const std::vector<BenchColumn>& columns) {
+  auto units = nlohmann::ordered_json::object();
+  for (const auto& column : columns)
+    if (!column.unit.empty()) units[column.key] = column.unit;
+  return units;
+}
+
 std::string joined(const nlohmann::ordered_json& texts) {
   std::string all;
   for (const auto& text : texts) all += (all.empty() ? "" : ", ") + text.get<std::string>();
@@ -60,15 +83,17 @@ std::string joined(const nlohmann::ordered_json& texts) {
 int64_t BenchReport::wrong() const {
   int64_t sum = 0;
   for (const auto& row : rows) sum += row.at("wrong").get<int64_t>();
+  for (const auto& table : more)
+    for (const auto& row : table.rows) sum += row.value("wrong", int64_t{0});
   return sum;
 }
 
 nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at) {
   std::set<std::string> hosts;
   for (const auto& host : at.world.all_gather(host_name())) hosts.insert(host);
-  nlohmann::ordered_json units = nlohmann::ordered_json::object();
-  for (const auto& column : report.columns)
-    if (!column.unit.empty()) units[column.key] = column.unit;
+  auto tables = nlohmann::ordered_json::object();
+  for (const auto& table : report.more)
+    tables[table.key] = {{"units", units_of(table.columns)}, {"rows", table.rows}};
   return {{"benchmark", report.name},
           {"args", report.args},
           {"version", program_version()},
@@ -82,8 +107,9 @@ nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at) {
           {"threads", at.threads},
           {"ranks", at.world.size()},
           {"limits", report.limits},
-          {"units", units},
+          {"units", units_of(report.columns)},
           {"rows", report.rows},
+          {"tables", tables},
           {"notes", report.notes},
           {"wrong", report.wrong()}};
 }
@@ -99,18 +125,10 @@ std::string to_table(const BenchReport& report, const nlohmann::ordered_json& js
     text += "limit: " + key + " " + format_cell(value) + "\n";
   text += "\n";
 
-  std::vector<std::vector<std::string>> lines(1);
-  std::vector<bool> left;
-  for (const auto& column : report.columns) {
-    lines[0].push_back(title_of(column));
-    left.push_back(!report.rows.empty() && report.rows[0].at(column.key).is_string());
-  }
-  for (const auto& row : report.rows) {
-    lines.emplace_back();
-    for (const auto& column : report.columns)
-      lines.back().push_back(format_cell(row.at(column.key)));
-  }
-  text += aligned(lines, left);
+  text += table_of(report.columns, report.rows);
+  for (const auto& table : report.more)
+    text += "\n" + table.title + "\n" + table_of(table.columns, table.rows);
+  if (!report.more.empty()) text += "\n";
   for (const auto& note : report.notes) text += note + "\n";
   return text;
 }

@@ -14,6 +14,13 @@ struct BenchColumn {
   std::string key, title, unit;
 };
 
+// A further table of a benchmark.
+struct BenchTable {
+  std::string key, title;  // in JSON, on paper
+  std::vector<BenchColumn> columns;
+  std::vector<nlohmann::ordered_json> rows;
+};
+
 // What a benchmark found: the same on every rank.
 struct BenchReport {
   std::string name;
@@ -21,14 +28,16 @@ struct BenchReport {
   nlohmann::ordered_json limits;  // of all ranks together, measured in this run
   std::vector<BenchColumn> columns;
   std::vector<nlohmann::ordered_json> rows;  // objects by column key; null: does not apply
+  std::vector<BenchTable> more;
   std::vector<std::string> notes;
 
-  // Wrong results of all rows.
+  // Wrong results of all rows (of further tables: of those that count them).
   int64_t wrong() const;
 };
 
 // One object: benchmark, args, version, revision, libraries, time, hosts, cpu, device, precision,
-// threads (of a rank), ranks, limits, units (by column), rows, wrong. Collective.
+// threads (of a rank), ranks, limits, units (by column), rows, tables (further ones: units, rows),
+// wrong. Collective.
 nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at);
 // The same as aligned columns with units. `json`: what to_json gave.
 std::string to_table(const BenchReport& report, const nlohmann::ordered_json& json);

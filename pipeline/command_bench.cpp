@@ -1,6 +1,7 @@
 #include "io/base/error.hpp"
 #include "pipeline/bench.hpp"
 #include "pipeline/command.hpp"
+#include "pipeline/config.hpp"
 #include "stages/networks/layers.hpp"
 
 #include <functional>
@@ -14,19 +15,20 @@ struct BenchCommand {
   bool json = false;
   double seconds = 2;
   int64_t threads = 0;
-  std::string device = "auto", precision = "float32", dir, slide;
+  std::string device = "auto", precision = "float32", dir, slide, config, out;
   OpsBench ops;
   TrainBench train;
   GenerateBench generate;
   LoaderBench loader;
   TileBench tile;
   CommBench comm;
+  ScaleBench scale;
   // Of the benchmark that was named.
   std::function<void()> check;
   std::function<BenchReport(const Launch&)> chosen;
 
   void run(Communicator& world) const {
-    StopSignal stop;
+    StopSignal stop(StopSignal::Hearing::deaf);
     const Launch at = launch(world, stop, device, precision, threads);
     const BenchReport report = chosen(at);
     const auto document = to_json(report, at);
@@ -97,17 +99,28 @@ void add_ops(CLI::App& app, const Shared& c) {
   number(sub, "--resolution", c->ops.resolution, 4, 4096, "of the images");
 }
 
+void add_training_options(CLI::App* app, TrainBench& bench, const char* batch) {
+  add_network_options(app, bench);
+  number(app, "--batch", bench.batch, 1, 65536, batch);
+  app->add_option("--depth", bench.depth, "of the ResNet")
+      ->check(CLI::IsMember({18, 34, 50}))
+      ->capture_default_str();
+  number(app, "--width", bench.width, 1, 4096, "of the ResNet");
+}
+
 void add_train(CLI::App& app, const Shared& c) {
   auto* sub = add_benchmark(
       app, c, "train", "training steps of the GAN, by phase, and of a ResNet",
       [c = c.get()](const Launch& at) { return bench_train(c->train, at, c->seconds); },
       [c = c.get()] { check_networks(c->train); });
-  add_network_options(sub, c->train);
-  number(sub, "--batch", c->train.batch, 1, 65536, "images a step, of all ranks together");
-  sub->add_option("--depth", c->train.depth, "of the ResNet")
-      ->check(CLI::IsMember({18, 34, 50}))
-      ->capture_default_str();
-  number(sub, "--width", c->train.width, 1, 4096, "of the ResNet");
+  add_training_options(sub, c->train, "images a step, of all ranks together");
+}
+
+// Those of the configuration, if one is named.
+BenchNetworks chosen_networks(const BenchCommand& c) {
+  if (!c.config.empty()) return networks_of(load_config(c.config, {}));
+  check_networks(c.train);
+  return networks_of(c.train);
 }
 
 void add_generate_bench(CLI::App& app, const Shared& c) {
@@ -154,18 +167,49 @@ void add_tile(CLI::App& app, const Shared& c) {
 
 void add_comm(CLI::App& app, const Shared& c) {
   auto* sub = add_benchmark(
-      app, c, "comm", "all_reduce between the ranks (start with mpirun or srun)",
+      app, c, "comm", "collectives between the ranks (start with mpirun or srun)",
       [c = c.get()](const Launch& at) { return bench_comm(c->comm, at, c->seconds); },
       [c = c.get()] {
         if (c->comm.min_bytes > c->comm.max_bytes)
           throw UsageError(detail::concatenate("--min-bytes ", c->comm.min_bytes,
                                                ": is more than --max-bytes ", c->comm.max_bytes,
                                                "; exchange them"));
+        c->comm.networks = chosen_networks(*c);
       });
   constexpr int64_t most = int64_t{1} << 34;
   number(sub, "--min-bytes", c->comm.min_bytes, 8, most, "smallest message");
   number(sub, "--max-bytes", c->comm.max_bytes, 8, most, "largest message");
   number(sub, "--factor", c->comm.factor, 2, 1024, "from one size to the next");
+  sub->add_option("--collective", c->comm.collectives, "these alone, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(
+          CLI::IsMember({"all_reduce", "broadcast", "all_gather", "reduce_scatter", "barrier"}));
+  sub->add_option("--type", c->comm.type, "of the elements (default: as --precision)")
+      ->check(CLI::IsMember({"float32", "float64", "bfloat16"}));
+  sub->add_option("--config", c->config,
+                  "send the gradients of this configuration's networks, too (default: those of "
+                  "bench train)");
+}
+
+void add_scale(CLI::App& app, const Shared& c) {
+  auto* sub = add_benchmark(
+      app, c, "scale", "training steps on 1, 2, 3, 4, 8, ... of the ranks, and on 1024 nodes",
+      [c = c.get()](const Launch& at) { return bench_scale(c->scale, at, c->seconds); },
+      [c = c.get()] {
+        c->scale.networks = chosen_networks(*c);
+        c->scale.out = c->out;
+      });
+  add_training_options(sub, c->train, "images a step: of each rank (weak), of all (strong)");
+  sub->add_option("--config", c->config, "networks and batches of this configuration, instead");
+  sub->add_option("--out", c->out, "a folder for scale.html, the page with the plots");
+  sub->add_option("--latency-us", c->scale.latency_us,
+                  "predict for this network: time of a short message (default: as measured)")
+      ->check(CLI::Range(0.0, 1e6));
+  sub->add_option("--bandwidth-gbs", c->scale.bandwidth_gbs,
+                  "and for this bandwidth of a node, 10^9 bytes a second")
+      ->check(CLI::Range(0.0, 1e5));
+  number(sub, "--ranks-per-node", c->scale.ranks_per_node, 1, 1024, "in the prediction");
 }
 
 }  // namespace
@@ -179,6 +223,7 @@ Task add_bench(CLI::App& app) {
   add_loader(app, command);
   add_tile(app, command);
   add_comm(app, command);
+  add_scale(app, command);
   return {[command] {
             if (command->check) command->check();
           },

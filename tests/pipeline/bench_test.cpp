@@ -2,14 +2,23 @@
 // speed.
 #include "pipeline/bench.hpp"
 
+#include "io/atomic_file.hpp"
+#include "pipeline/bench_steps.hpp"
 #include "pipeline/bench_timing.hpp"
+#include "tests/support/temp_dir.hpp"
 
+#include <numeric>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace stylescope {
 namespace {
 
+using testing_support::TempDir;
+
 constexpr double kSeconds = 0.01;
+constexpr TrainBench kTinyTraining{4, 16, 64, 8, 1, 18, 4};
 
 class Bench : public testing::TestWithParam<torch::Dtype> {
  protected:
@@ -54,13 +63,81 @@ TEST_P(Bench, Tile) {
   EXPECT_EQ(json["rows"][0]["tiles"], 64);
 }
 
-TEST_P(Bench, Comm) {
-  const auto json = checked(bench_comm({1024, 16384, 4}, at_, kSeconds), 3);
-  EXPECT_EQ(json.at("rows").at(2).at("bytes"), 16384);
-  EXPECT_EQ(json.at("rows").at(2).at("busbw"), 0);  // one rank moves nothing
+TEST_P(Bench, CommOfEveryCollective) {
+  const auto json = checked(bench_comm({1024, 16384, 4}, at_, kSeconds), 4 * 3 + 1);
+  const auto& row = json.at("rows").at(2);
+  EXPECT_EQ(row.at("collective"), "all_reduce");
+  EXPECT_EQ(row.at("backend"), "self");
+  EXPECT_EQ(row.at("bytes"), 16384);
+  EXPECT_EQ(row.at("in_busbw"), 0);           // one rank moves nothing
+  EXPECT_TRUE(row.at("in_plain").is_null());  // without MPI
+  EXPECT_GT(row.at("out_algbw").get<double>(), 0);
+  EXPECT_TRUE(json.at("rows").at(3).at("out_time").is_null());  // a broadcast has one tensor
+  EXPECT_EQ(json.at("rows").back().at("collective"), "barrier");
+}
+
+TEST_P(Bench, CommOfChosenOnesAndOfGradients) {
+  CommBench bench{1024, 1024, 4, {"all_reduce", "all_gather"}, "bfloat16", {}};
+  bench.networks = networks_of(kTinyTraining);
+  const auto json = checked(bench_comm(bench, at_, kSeconds), 2);
+  EXPECT_EQ(json.at("rows").at(0).at("count"), 512);
+  const auto& gradients = json.at("tables").at("gradients").at("rows");
+  // Each network's messages, then all of them together.
+  int64_t networks = 0, bytes = 0;
+  for (const auto& row : gradients) {
+    if (row.at("bucket") != "all") {
+      bytes += row.at("bytes").get<int64_t>();
+      continue;
+    }
+    EXPECT_EQ(row.at("bytes"), bytes);
+    bytes = 0;
+    ++networks;
+  }
+  EXPECT_EQ(networks, 3);  // G, D, ResNet
+  EXPECT_EQ(bytes, 0);
+}
+
+TEST_P(Bench, Scale) {
+  const TempDir dir;
+  ScaleBench bench;
+  bench.networks = networks_of(kTinyTraining);
+  bench.out = dir.path();
+  bench.latency_us = 2;
+  bench.bandwidth_gbs = 10;
+  const auto json = checked(bench_scale(bench, at_, kSeconds), 2);
+  for (const auto& row : json.at("rows")) {
+    EXPECT_EQ(row.at("scaling"), "one rank");
+    EXPECT_EQ(row.at("efficiency"), 100);
+    EXPECT_GT(row.at("compute").get<double>(), 0);
+  }
+  // One rank exchanges nothing, and what it would send is not known, whatever the network.
+  EXPECT_FALSE(json.at("tables").contains("prediction"));
+  EXPECT_THAT(read_text(dir / "scale.html"), testing::HasSubstr("</html>"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, Bench, testing::Values(torch::kFloat32, torch::kFloat64));
+
+TEST(GanSteps, SharesAreThoseOfALongRun) {
+  SelfCommunicator world;
+  StopSignal stop;
+  const Launch at{world, stop, torch::kCPU, torch::kFloat32, 1};
+  auto networks = networks_of(kTinyTraining);
+  networks.gan.path_length_interval = 4;
+  networks.gan.r1_interval = 16;
+  auto shares = GanSteps(networks, 4, world, at).shares();
+  std::sort(shares.begin(), shares.end());  // both, path length alone, none
+  ASSERT_EQ(shares.size(), 3);
+  EXPECT_NEAR(shares[0], 1 / 16.0, 1e-12);
+  EXPECT_NEAR(shares[1], 3 / 16.0, 1e-12);
+  EXPECT_NEAR(shares[2], 12 / 16.0, 1e-12);
+  networks.gan.r1_interval = 6;  // and now R1 alone, too
+  shares = GanSteps(networks, 4, world, at).shares();
+  EXPECT_EQ(shares.size(), 4);
+  EXPECT_NEAR(std::accumulate(shares.begin(), shares.end(), 0.0), 1, 1e-12);
+  networks.gan.r1_gamma = 0;
+  networks.gan.path_length_weight = 0;
+  EXPECT_EQ(GanSteps(networks, 4, world, at).shares(), std::vector<double>{1});
+}
 
 TEST(CountWrong, FindsWhatIsWrong) {
   const auto right = torch::ones({5});

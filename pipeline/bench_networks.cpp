@@ -1,0 +1,115 @@
+#include "pipeline/bench_networks.hpp"
+
+#include "io/base/error.hpp"
+#include "pipeline/bench.hpp"
+#include "pipeline/config.hpp"
+
+#include <algorithm>
+
+namespace stylescope {
+namespace {
+
+constexpr int64_t kClasses = 10;
+
+DiscriminatorOptions discriminator_options(const GanConfig& gan, const GeneratorOptions& images) {
+  DiscriminatorOptions options;
+  options.c_dim = images.c_dim;
+  options.resolution = images.resolution;
+  options.image_channels = images.image_channels;
+  options.channel_base = gan.channel_base;
+  options.channel_max = gan.channel_max;
+  options.mapping_layers = gan.mapping_layers;
+  options.mbstd_group = gan.mbstd_group;
+  options.clamp = gan.clamp;
+  return options;
+}
+
+GeneratorOptions generator_options(const GanConfig& gan, int64_t resolution, int64_t channels) {
+  GeneratorOptions options;
+  options.z_dim = gan.z_dim;
+  options.w_dim = gan.w_dim;
+  options.resolution = resolution;
+  options.image_channels = channels;
+  options.channel_base = gan.channel_base;
+  options.channel_max = gan.channel_max;
+  options.mapping_layers = gan.mapping_layers;
+  options.clamp = gan.clamp;
+  return options;
+}
+
+BenchNetworks::Supervised supervised(const std::string& name, const SupervisedConfig& config,
+                                     int64_t channels, int64_t outputs) {
+  return {name,
+          {config.depth, config.stem, channels, outputs, config.width},
+          config.batch,
+          config.bn_group};
+}
+
+std::vector<int64_t> sizes_of(const torch::nn::Module& module) {
+  std::vector<int64_t> sizes;
+  for (const auto& parameter : module.parameters()) sizes.push_back(parameter.numel());
+  return sizes;
+}
+
+}  // namespace
+
+int64_t largest_divisor(int64_t n, int64_t limit) {
+  int64_t divisor = std::min(n, limit);
+  while (n % divisor != 0) --divisor;
+  return divisor;
+}
+
+BenchNetworks networks_of(const TrainBench& bench) {
+  BenchNetworks networks;
+  networks.gan.batch = bench.batch;
+  networks.gan.mbstd_group = largest_divisor(bench.batch, 4);
+  networks.gan.channel_base = bench.channel_base;
+  networks.gan.channel_max = bench.channel_max;
+  networks.generator = generator_options(networks.gan, bench.resolution, bench.image_channels);
+  networks.discriminator = discriminator_options(networks.gan, networks.generator);
+  ResNetOptions resnet;
+  resnet.depth = bench.depth;
+  resnet.width = bench.width;
+  resnet.stem = bench.resolution > 64 ? "imagenet" : "small";
+  resnet.input_channels = bench.image_channels;
+  resnet.outputs = kClasses;
+  networks.resnets.push_back({"ResNet-" + std::to_string(bench.depth), resnet, bench.batch,
+                              largest_divisor(bench.batch, 16)});
+  return networks;
+}
+
+BenchNetworks networks_of(const Config& config) {
+  constexpr int64_t kUnknownClasses = 2, kTileChannels = 3;
+  const bool tiles = config.images == "tile";
+  const int64_t resolution = tiles ? config.tile.tile_px : config.ingest.resolution;
+  const int64_t channels = tiles ? kTileChannels : config.ingest.channels;
+  BenchNetworks networks;
+  networks.reduction = config.distributed.reduction;
+  networks.gan = config.gan;
+  networks.gan.conditional = false;
+  networks.generator = generator_options(config.gan, resolution, channels);
+  networks.discriminator = discriminator_options(config.gan, networks.generator);
+  networks.resnets.push_back(
+      supervised("classifier", config.classifier, channels, kUnknownClasses));
+  networks.resnets.push_back(
+      supervised("encoder", config.encoder, channels, networks.generator.w_dim));
+  return networks;
+}
+
+std::vector<GradientMessages> gradient_messages(const BenchNetworks& networks,
+                                                int64_t element_size) {
+  const auto messages = [&](const std::string& name, const torch::nn::Module& module) {
+    GradientMessages found{name, {}};
+    const auto borders = bucket_borders(sizes_of(module), element_size, networks.reduction);
+    for (size_t i = borders.size() - 1; i > 0; --i)
+      found.counts.push_back(borders[i] - borders[i - 1]);
+    return found;
+  };
+  std::vector<GradientMessages> all{messages("G", *Generator(networks.generator)),
+                                    messages("D", *Discriminator(networks.discriminator))};
+  for (const auto& resnet : networks.resnets)
+    all.push_back(messages(resnet.name, *ResNet(resnet.network)));
+  return all;
+}
+
+}  // namespace stylescope
