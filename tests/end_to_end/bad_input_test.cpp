@@ -189,5 +189,26 @@ TEST(BadDisk, ReadOnly) {
                   {place, "Read-only file system", "; choose a run_dir that you may write to"});
 }
 
+TEST(StartUp, SingletonsOfSrunAreRefused) {
+  TempDir dir;
+  ::setenv("SLURM_STEP_NUM_TASKS", "4", 1);
+  const auto outcome = stylescope(dir.path(), smoke());
+  ::unsetenv("SLURM_STEP_NUM_TASKS");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("srun started 4 tasks, but each of them is a world of one"));
+  EXPECT_FALSE(fs::exists(dir / "run"));
+}
+
+TEST(StartUp, AnotherConfigurationOnOneRankIsRefused) {
+  TempDir dir;
+  auto arguments = smoke();
+  arguments.insert(arguments.end(), {":", "-n", "1", STYLESCOPE_BINARY});
+  for (const auto& word : smoke({"--set", "seed=2"})) arguments.push_back(word);
+  const auto outcome = stylescope(dir.path(), arguments, 1);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("rank 1 on "));
+  EXPECT_THAT(outcome.err, HasSubstr("has another configuration than rank 0"));
+}
+
 }  // namespace
 }  // namespace stylescope::end_to_end

@@ -123,18 +123,6 @@ TEST_P(Killed, EndsInTheSameBits) {
 INSTANTIATE_TEST_SUITE_P(In, Killed, testing::Values(kClassifier, kGan, kEncoder),
                          [](const auto& info) { return info.param.stage; });
 
-// Does the process end by then? One that nobody has asked for its exit code yet (a zombie) has.
-bool leaves(pid_t pid, std::chrono::steady_clock::time_point by) {
-  while (std::chrono::steady_clock::now() < by) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    const std::string text((std::istreambuf_iterator<char>(file)), {});
-    const auto name_ends = text.rfind(") ");
-    if (name_ends == std::string::npos || text.at(name_ends + 2) == 'Z') return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
-
 TEST(KilledRank, EndsTheJobAndLosesNothing) {
   TempDir dir;
   copy_stages(undisturbed(2), dir.path(), kGan.made_before);
@@ -170,12 +158,15 @@ TEST(Stopped, SigtermToASingleProcess) {
   expect_same_bits(dir, 0);
 }
 
-TEST(Stopped, Sigusr1ThroughMpirun) {
+class StoppedThroughMpirun : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(By, StoppedThroughMpirun, testing::Values(SIGUSR1, SIGUSR2));
+
+TEST_P(StoppedThroughMpirun, GoesOn) {
   TempDir dir;
   copy_stages(undisturbed(2), dir.path(), kGan.made_before);
   Program job(dir.path(), smoke(), 2);
   wait_for_checkpoint(job, dir, kGan, 9);
-  job.send(SIGUSR1);
+  job.send(GetParam());
   const auto outcome = job.wait();
   EXPECT_EQ(outcome.code, 75) << outcome.err;
   const std::string sentence = "run the same command again to go on";

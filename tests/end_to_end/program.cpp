@@ -103,6 +103,8 @@ bool Program::running() {
   return !reaped_;
 }
 
+std::string Program::said_so_far() const { return read_text(err_); }
+
 void Program::send(int signal) const { ::kill(pid_, signal); }
 
 std::vector<pid_t> Program::rank_pids() const {
@@ -194,6 +196,17 @@ std::map<std::string, std::string> state_of_files(const fs::path& run) {
         std::to_string(entry.file_size()) + " bytes, " + std::to_string(changed);
   }
   return found;
+}
+
+bool leaves(pid_t pid, std::chrono::steady_clock::time_point by) {
+  while (std::chrono::steady_clock::now() < by) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    const auto name_ends = text.rfind(") ");
+    if (name_ends == std::string::npos || text.at(name_ends + 2) == 'Z') return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
 }
 
 }  // namespace stylescope::end_to_end

@@ -33,6 +33,8 @@ class Program {
 
   pid_t pid() const { return pid_; }
   bool running();
+  // What it has written to stderr.
+  std::string said_so_far() const;
   void send(int signal) const;
   // The process ids of the ranks that mpirun started.
   std::vector<pid_t> rank_pids() const;
@@ -69,5 +71,8 @@ std::map<std::string, std::string> significant_files(const std::filesystem::path
 
 // Size and time of change of every file of a run, to see that none was touched.
 std::map<std::string, std::string> state_of_files(const std::filesystem::path& run);
+
+// Does the process end by then? One that nobody has asked for its exit code yet (a zombie) has.
+bool leaves(pid_t pid, std::chrono::steady_clock::time_point by);
 
 }  // namespace stylescope::end_to_end
