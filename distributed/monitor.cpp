@@ -2,9 +2,9 @@
 
 #include "distributed/host.hpp"
 #include "distributed/monitor_hub.hpp"
+#include "io/base/quiet_thread.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -99,7 +99,7 @@ Monitor::Monitor(int rank, int size, const FlightRecord& record,
                  rank, host_name().c_str(), hub_host_.c_str());
   connected_ = socket_.open();
   heard_ = told_ = FlightRecord::Clock::now();
-  thread_ = std::thread([this] { watch(); });
+  thread_ = quiet_thread([this] { watch(); });
 }
 
 Monitor::~Monitor() {
@@ -124,9 +124,6 @@ void Monitor::fail(int exit_code, const std::string& cause) {
 }
 
 void Monitor::watch() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   while (true) {
     int descriptor = -1;
     milliseconds interval{};

@@ -1,10 +1,10 @@
 #include "distributed/monitor_hub.hpp"
 
 #include "distributed/host.hpp"
+#include "io/base/quiet_thread.hpp"
 
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -72,7 +72,7 @@ MonitorHub::MonitorHub(int size, MonitorVoice voice)
       states_(static_cast<size_t>(size)) {
   allow_many_descriptors();
   for (auto& state : states_) state.known = false;
-  thread_ = std::thread([this] { serve(); });
+  thread_ = quiet_thread([this] { serve(); });
 }
 
 MonitorHub::~MonitorHub() {
@@ -95,9 +95,6 @@ void MonitorHub::set_deadlines(const Deadlines& deadlines) {
 }
 
 void MonitorHub::serve() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   auto next_beat = Clock::now();
   std::optional<Clock::time_point> verdict_due;
   while (true) {

@@ -1,9 +1,9 @@
 #include "distributed/nccl_channel.hpp"
 
 #include "io/base/error.hpp"
+#include "io/base/quiet_thread.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <exception>
 
 namespace stylescope {
@@ -86,7 +86,7 @@ NcclChannel::NcclChannel(const GpuFunctions& gpu, int device, int rank, int size
     ready_ = gpu_.event_create(false);
     comm_ = gpu_.comm_init(size, id, rank);
     settle_within(init_seconds, "the start");
-    watch_ = std::thread([this] { watch(); });
+    watch_ = quiet_thread([this] { watch(); });
   } catch (const std::exception& error) {
     note_failure(error.what());
     end();
@@ -124,7 +124,7 @@ void NcclChannel::part() {
 
 // Stops the watch, which aborts a communicator that has failed, and gives all back.
 void NcclChannel::end() {
-  if (comm_ && !watch_.joinable()) watch_ = std::thread([this] { watch(); });
+  if (comm_ && !watch_.joinable()) watch_ = quiet_thread([this] { watch(); });
   if (watch_.joinable()) {
     std::unique_lock lock(mutex_);
     stop_ = true;
@@ -321,9 +321,6 @@ std::string NcclChannel::look() {
 }
 
 void NcclChannel::watch() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   try {
     gpu_.set_device(device_);
   } catch (const std::exception& error) {

@@ -1,6 +1,6 @@
 #include "distributed/serial_worker.hpp"
 
-#include <csignal>
+#include "io/base/quiet_thread.hpp"
 
 namespace stylescope {
 
@@ -17,7 +17,7 @@ void SerialWorker::post(std::function<void()> job) {
   {
     const std::lock_guard lock(mutex_);
     jobs_.push_back(std::move(job));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!thread_.joinable()) thread_ = quiet_thread([this] { run(); });
   }
   changed_.notify_all();
 }
@@ -28,9 +28,6 @@ void SerialWorker::drain() {
 }
 
 void SerialWorker::run() {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stop_ || !jobs_.empty(); });

@@ -1,31 +1,9 @@
 #include "io/checkpoint_writer.hpp"
 
+#include "io/base/quiet_thread.hpp"
 #include "io/log.hpp"
 
-#include <csignal>
-
 namespace stylescope {
-namespace {
-
-// Signals are for the threads that know what to do with them: a thread starts with the mask of the
-// one that makes it.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
-
-}  // namespace
-
 CheckpointWriter::CheckpointWriter(CheckpointDirectory directory, std::function<void()> before)
     : directory_(std::move(directory)), before_(std::move(before)) {}
 
@@ -72,8 +50,7 @@ void CheckpointWriter::copy(int64_t step,
 
 void CheckpointWriter::start() {
   done_ = false;
-  const AllSignalsBlocked blocked;
-  thread_ = std::thread([this] {
+  thread_ = quiet_thread([this] {
     try {
       if (before_) before_();
       directory_.save(buffer_);

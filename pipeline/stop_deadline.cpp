@@ -1,17 +1,17 @@
 #include "pipeline/stop_deadline.hpp"
 
 #include "io/base/error.hpp"
+#include "io/base/quiet_thread.hpp"
 #include "io/log.hpp"
 
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <optional>
 
 namespace stylescope {
 
 StopDeadline::StopDeadline(const StopSignal& stop, Communicator& world, double seconds)
-    : stop_(stop), world_(world), seconds_(seconds), thread_([this] { watch(); }) {}
+    : stop_(stop), world_(world), seconds_(seconds), thread_(quiet_thread([this] { watch(); })) {}
 
 StopDeadline::~StopDeadline() {
   {
@@ -24,9 +24,6 @@ StopDeadline::~StopDeadline() {
 
 void StopDeadline::watch() {
   using Clock = std::chrono::steady_clock;
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::optional<Clock::time_point> until;
   std::unique_lock lock(mutex_);
   while (!over_) {
