@@ -3,6 +3,7 @@
 #include "distributed/host.hpp"
 #include "distributed/monitor.hpp"
 #include "distributed/nccl_channel.hpp"
+#include "distributed/run_collective.hpp"
 #include "io/base/error.hpp"
 
 #include <algorithm>
@@ -215,40 +216,12 @@ class NcclWork final : public Work {
 };
 
 std::unique_ptr<Work> NcclCommunicator::start(const Collective& call) {
-  using Kind = Collective::Kind;
-  if (!by_host(call)) return std::make_unique<NcclWork>(*this, call);
-  switch (call.kind) {
-    case Kind::all_reduce:
-      return host_.all_reduce_async(call.output, call.input, call.op);
-    case Kind::broadcast:
-      return host_.broadcast_async(call.output, call.root);
-    case Kind::all_gather:
-      return host_.all_gather_async(call.output, call.input);
-    case Kind::reduce_scatter:
-      return host_.reduce_scatter_async(call.output, call.input, call.op);
-    case Kind::barrier:
-      break;
-  }
-  SS_CHECK(false, "no barrier is asynchronous");
-  return nullptr;
+  if (by_host(call)) return start_collective(host_, call);
+  return std::make_unique<NcclWork>(*this, call);
 }
 
 void NcclCommunicator::run(const Collective& call) {
-  using Kind = Collective::Kind;
-  if (by_host(call)) {
-    switch (call.kind) {
-      case Kind::barrier:
-        return host_.barrier();
-      case Kind::all_reduce:
-        return host_.all_reduce(call.output, call.input, call.op);
-      case Kind::broadcast:
-        return host_.broadcast(call.output, call.root);
-      case Kind::all_gather:
-        return host_.all_gather(call.output, call.input);
-      case Kind::reduce_scatter:
-        return host_.reduce_scatter(call.output, call.input, call.op);
-    }
-  }
+  if (by_host(call)) return run_collective(host_, call);
   // Compared at full speed, before NCCL sees it.
   channel_->settle();
   const auto sequence = ++sequence_;

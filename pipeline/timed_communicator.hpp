@@ -1,16 +1,13 @@
 #pragma once
 
 #include "distributed/communicator.hpp"
+#include "distributed/run_collective.hpp"
 
 #include <memory>
 #include <mutex>
 #include <vector>
 
 namespace stylescope {
-
-// Runs / starts a collective through the communicator's public calls.
-void run_collective(Communicator& world, const Collective& call);
-std::unique_ptr<Work> start_collective(Communicator& world, const Collective& call);
 
 // A world that notes how long its rank waits in each collective; everything else is the world's
 // within. On a GPU the wait of an asynchronous operation is the stream's, which is not seen here.
