@@ -3,6 +3,7 @@
 #include "io/base/error.hpp"
 #include "pipeline/bench.hpp"
 #include "pipeline/config.hpp"
+#include "stages/gan/gan_networks.hpp"
 
 #include <algorithm>
 
@@ -10,32 +11,6 @@ namespace stylescope {
 namespace {
 
 constexpr int64_t kClasses = 10;
-
-DiscriminatorOptions discriminator_options(const GanConfig& gan, const GeneratorOptions& images) {
-  DiscriminatorOptions options;
-  options.c_dim = images.c_dim;
-  options.resolution = images.resolution;
-  options.image_channels = images.image_channels;
-  options.channel_base = gan.channel_base;
-  options.channel_max = gan.channel_max;
-  options.mapping_layers = gan.mapping_layers;
-  options.mbstd_group = gan.mbstd_group;
-  options.clamp = gan.clamp;
-  return options;
-}
-
-GeneratorOptions generator_options(const GanConfig& gan, int64_t resolution, int64_t channels) {
-  GeneratorOptions options;
-  options.z_dim = gan.z_dim;
-  options.w_dim = gan.w_dim;
-  options.resolution = resolution;
-  options.image_channels = channels;
-  options.channel_base = gan.channel_base;
-  options.channel_max = gan.channel_max;
-  options.mapping_layers = gan.mapping_layers;
-  options.clamp = gan.clamp;
-  return options;
-}
 
 BenchNetworks::Supervised supervised(const std::string& name, const SupervisedConfig& config,
                                      int64_t channels, int64_t outputs) {
@@ -65,7 +40,7 @@ BenchNetworks networks_of(const TrainBench& bench) {
   networks.gan.mbstd_group = largest_divisor(bench.batch, 4);
   networks.gan.channel_base = bench.channel_base;
   networks.gan.channel_max = bench.channel_max;
-  networks.generator = generator_options(networks.gan, bench.resolution, bench.image_channels);
+  networks.generator = generator_options(networks.gan, bench.resolution, bench.image_channels, 0);
   networks.discriminator = discriminator_options(networks.gan, networks.generator);
   ResNetOptions resnet;
   resnet.depth = bench.depth;
@@ -87,7 +62,7 @@ BenchNetworks networks_of(const Config& config) {
   networks.reduction = config.distributed.reduction;
   networks.gan = config.gan;
   networks.gan.conditional = false;
-  networks.generator = generator_options(config.gan, resolution, channels);
+  networks.generator = generator_options(config.gan, resolution, channels, 0);
   networks.discriminator = discriminator_options(config.gan, networks.generator);
   networks.resnets.push_back(
       supervised("classifier", config.classifier, channels, kUnknownClasses));

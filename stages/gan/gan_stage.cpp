@@ -4,6 +4,7 @@
 #include "io/image_set.hpp"
 #include "io/picture.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/gan/gan_networks.hpp"
 #include "stages/gan/gan_trainer.hpp"
 #include "stages/training/meters.hpp"
 #include "stages/training/sampler.hpp"
@@ -31,34 +32,6 @@ void check_images(const ImageSet& images, const fs::path& file) {
            file.string(), ": holds images of ", images.height(), "x", images.width(),
            " (StyleGAN2 works on squares of a power of two from 16 to 1024); set ingest.resolution "
            "to one");
-}
-
-GeneratorOptions generator_options(const GanConfig& config, const ImageSet& images) {
-  GeneratorOptions options;
-  options.z_dim = config.z_dim;
-  options.w_dim = config.w_dim;
-  options.c_dim = config.conditional ? static_cast<int64_t>(images.label_names().size()) : 0;
-  options.resolution = images.height();
-  options.image_channels = images.channels();
-  options.channel_base = config.channel_base;
-  options.channel_max = config.channel_max;
-  options.mapping_layers = config.mapping_layers;
-  options.clamp = config.clamp;
-  return options;
-}
-
-DiscriminatorOptions discriminator_options(const GanConfig& config,
-                                           const GeneratorOptions& generator) {
-  DiscriminatorOptions options;
-  options.c_dim = generator.c_dim;
-  options.resolution = generator.resolution;
-  options.image_channels = generator.image_channels;
-  options.channel_base = config.channel_base;
-  options.channel_max = config.channel_max;
-  options.mapping_layers = config.mapping_layers;
-  options.mbstd_group = config.mbstd_group;
-  options.clamp = config.clamp;
-  return options;
 }
 
 // The training split as the discriminator sees it: an endless, keyed shuffle; mirroring doubles the
@@ -199,7 +172,9 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   const ImageSet images(images_file);
   config.check();
   check_images(images, images_file);
-  const auto g_options = generator_options(config, images);
+  const auto classes = static_cast<int64_t>(images.label_names().size());
+  const auto g_options = generator_options(config, images.height(), images.channels(),
+                                           config.conditional ? classes : 0);
 
   Generator generator(g_options), average(g_options);
   Discriminator discriminator(discriminator_options(config, g_options));
