@@ -188,7 +188,11 @@ namespace {
 // code.
 char kind_of(const std::exception& error) {
   if (dynamic_cast<const Interrupted*>(&error)) return 'i';
-  return dynamic_cast<const UsageError*>(&error) ? 'u' : 'e';
+  if (dynamic_cast<const UsageError*>(&error)) return 'u';
+  // What is not worded for a user (a library's error, no memory) need not come again.
+  const bool lasting =
+      dynamic_cast<const Error*>(&error) && !dynamic_cast<const TransientError*>(&error);
+  return lasting ? 'e' : 't';
 }
 
 // LibTorch's own errors carry a stack trace.
@@ -200,6 +204,7 @@ std::string text_of_failure(const std::exception& error) {
 [[noreturn]] void rethrow(char kind, const std::string& text) {
   if (kind == 'i') throw Interrupted(text);
   if (kind == 'u') throw UsageError(text);
+  if (kind == 't') throw TransientError(text);
   throw Error(text);
 }
 

@@ -54,7 +54,7 @@ void check_mpi(int code, const char* call) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
   MPI_Error_string(code, text, &length);
-  throw Error(detail::concatenate(call, " failed: ", text));
+  throw TransientError(detail::concatenate(call, " failed: ", text));
 }
 
 int mpi_count(int64_t count) {

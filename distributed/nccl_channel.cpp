@@ -225,7 +225,7 @@ void NcclChannel::reap() {
 bool NcclChannel::settled() {
   {
     const std::lock_guard lock(mutex_);
-    if (!failure_.empty()) throw Error(failure_);
+    if (!failure_.empty()) throw TransientError(failure_);
   }
   const std::lock_guard lock(comm_mutex_);
   return !comm_ || gpu_.comm_poll(comm_) == Progress::done;
@@ -268,7 +268,7 @@ std::string NcclChannel::note_failure(const std::string& cause) {
 void NcclChannel::fail(const std::string& cause) {
   const std::string first = note_failure(cause);
   await_abort();
-  throw Error(first);
+  throw TransientError(first);
 }
 
 void NcclChannel::await_abort() {

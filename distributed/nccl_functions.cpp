@@ -35,7 +35,7 @@ Progress check(ncclResult_t result, const char* call, ncclComm_t comm = nullptr)
   if (result == ncclInProgress) return Progress::under_way;
   if (result == ncclSuccess) return Progress::done;
   const char* detail = ncclGetLastError(comm);
-  throw Error(detail::concatenate(
+  throw TransientError(detail::concatenate(
       call, " failed: ", ncclGetErrorString(result),
       detail && *detail ? detail::concatenate(" (", detail, ")") : std::string(),
       "; with NCCL_DEBUG=INFO in the environment NCCL says more"));
@@ -44,7 +44,7 @@ Progress check(ncclResult_t result, const char* call, ncclComm_t comm = nullptr)
 void check(cudaError_t error, const char* call) {
   if (error == cudaSuccess) return;
   cudaGetLastError();  // or LibTorch would find it again after a call of its own
-  throw Error(detail::concatenate(call, " failed: ", cudaGetErrorString(error)));
+  throw TransientError(detail::concatenate(call, " failed: ", cudaGetErrorString(error)));
 }
 
 ncclDataType_t type_of(torch::ScalarType dtype) {

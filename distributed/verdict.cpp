@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <regex>
 #include <set>
 
 namespace stylescope {
@@ -184,6 +185,12 @@ std::optional<Verdict> verdict_on(const std::vector<RankState>& ranks, const Pat
   if (!silent.empty()) return silence_verdict(ranks, silent);
   if (const auto late = lateness(ranks, patience)) return late_verdict(ranks, *late);
   return std::nullopt;
+}
+
+std::string blamed_host(const std::string& verdict) {
+  static const std::regex pattern(R"(\brank \d+ on ([A-Za-z0-9._-]+))");
+  std::smatch found;
+  return std::regex_search(verdict, found, pattern) ? found[1].str() : "";
 }
 
 std::string disagreement(const std::vector<std::string>& calls, uint64_t sequence,

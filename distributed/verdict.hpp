@@ -49,6 +49,10 @@ bool needs_verdict(const std::vector<RankState>& ranks, const Patience& patience
 // failure before a silence, a silence before lateness. Nothing where all is well.
 std::optional<Verdict> verdict_on(const std::vector<RankState>& ranks, const Patience& patience);
 
+// The host that a verdict's text blames: of the first "rank N on HOST" in it; "" where it blames
+// none.
+std::string blamed_host(const std::string& verdict);
+
 // The sentence for ranks that entered different collectives; `calls`: what each rank entered;
 // `hosts`: where each runs, or empty.
 std::string disagreement(const std::vector<std::string>& calls, uint64_t sequence,

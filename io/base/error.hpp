@@ -30,6 +30,13 @@ class Interrupted : public Error {
   using Error::Error;
 };
 
+// Exit code 1: the cluster's fault (another rank, the network, a device), which another try need
+// not meet.
+class TransientError : public Error {
+ public:
+  using Error::Error;
+};
+
 namespace detail {
 template <class... Parts>
 std::string concatenate(Parts&&... parts) {
