@@ -3,6 +3,8 @@
 #include "io/base/quiet_thread.hpp"
 #include "io/log.hpp"
 
+#include <algorithm>
+
 namespace stylescope {
 CheckpointWriter::CheckpointWriter(CheckpointDirectory directory, std::function<void()> before)
     : directory_(std::move(directory)), before_(std::move(before)) {}
@@ -22,6 +24,7 @@ void CheckpointWriter::save(int64_t step,
                             nlohmann::json numbers) {
   join();
   if (failure_) return;
+  begin_ = std::chrono::steady_clock::now();
   try {
     copy(step, tensors, std::move(numbers));
     start();
@@ -54,6 +57,8 @@ void CheckpointWriter::start() {
     try {
       if (before_) before_();
       directory_.save(buffer_);
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin_;
+      longest_ = std::max(longest_.load(), took.count());
     } catch (...) {
       failure_ = std::current_exception();
     }

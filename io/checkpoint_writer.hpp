@@ -3,6 +3,7 @@
 #include "io/checkpoint.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -32,6 +33,8 @@ class CheckpointWriter {
             nlohmann::json numbers);
   // Has one of the saves that have ended failed?
   bool failed() const { return done_.load(std::memory_order_acquire) && failure_; }
+  // The longest of this writer's checkpoints so far, from the call of save to the disk.
+  double longest_seconds() const { return longest_.load(std::memory_order_relaxed); }
   // Returns when nothing is under way; throws what failed, once.
   void wait();
 
@@ -45,6 +48,8 @@ class CheckpointWriter {
   std::function<void()> before_;
   Checkpoint buffer_;  // the writer's while one is under way
   std::thread thread_;
+  std::chrono::steady_clock::time_point begin_;
+  std::atomic<double> longest_ = 0;
   std::atomic<bool> done_ = true;
   std::exception_ptr failure_;  // the writer's until done_
 };

@@ -7,6 +7,7 @@
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 namespace stylescope::log {
@@ -34,6 +35,18 @@ std::unique_ptr<spdlog::formatter> formatter(const std::string& pattern) {
   return made;
 }
 
+using FileSlot = spdlog::sinks::dist_sink_mt;
+
+// Where the file goes. It is there from the start: another thread may be speaking while the file is
+// replaced, and the logger's own list is not to be changed then.
+FileSlot& file_slot() {
+  auto& sinks = spdlog::default_logger()->sinks();
+  for (const auto& sink : sinks)
+    if (auto* slot = dynamic_cast<FileSlot*>(sink.get())) return *slot;
+  sinks.push_back(std::make_shared<FileSlot>());
+  return static_cast<FileSlot&>(*sinks.back());
+}
+
 }  // namespace
 
 void start(int rank, int world_size, bool verbose) {
@@ -44,20 +57,21 @@ void start(int rank, int world_size, bool verbose) {
     terminal->set_level(spdlog::level::err);
   else
     terminal->set_level(verbose ? spdlog::level::debug : spdlog::level::info);
-  auto logger = std::make_shared<spdlog::logger>("stylescope", std::move(terminal));
+  auto logger = std::make_shared<spdlog::logger>(
+      "stylescope", spdlog::sinks_init_list{std::move(terminal), std::make_shared<FileSlot>()});
   logger->set_level(spdlog::level::debug);  // each sink has its own level
   logger->flush_on(spdlog::level::debug);   // what was said before a kill -9 stands in the file
   spdlog::set_default_logger(std::move(logger));
 }
 
-void add_file(const std::filesystem::path& run_dir, int rank) {
-  const auto file = run_dir / "logs" / ("rank-" + std::to_string(rank) + ".log");
+void to_file(const std::filesystem::path& run_dir, const std::string& label, int rank) {
+  const auto file = run_dir / "logs" / (label + ".rank-" + std::to_string(rank) + ".log");
   try {
     std::filesystem::create_directories(file.parent_path());
     auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file.string(), false);
     sink->set_formatter(formatter("%Y-%m-%d %H:%M:%S.%e %*%v"));
     sink->set_level(spdlog::level::debug);
-    spdlog::default_logger()->sinks().push_back(std::move(sink));
+    file_slot().set_sinks({std::move(sink)});
   } catch (const std::exception& error) {
     throw Error(file.string() + ": cannot be written (" + error.what() +
                 "); choose a run directory that you may write to");

@@ -4,6 +4,7 @@
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "io/sha256.hpp"
+#include "io/stage_state.hpp"
 
 namespace fs = std::filesystem;
 
@@ -14,6 +15,11 @@ constexpr const char* kStageFile = "stage.json";
 constexpr const char* kResumeFile = "resume.json";
 // Of a stage under way (stages/training/training_loop.cpp); not part of what it publishes.
 constexpr const char* kCheckpoints = "checkpoints";
+
+// News of a stage under way (io/stage_state.hpp).
+bool is_news(const std::string& name) {
+  return name.starts_with(kProgressFile) || name.starts_with(kCheckpointTimesFile);
+}
 
 std::optional<nlohmann::json> read_json(const fs::path& file, const std::string& advice) {
   if (!fs::exists(file)) return std::nullopt;
@@ -83,7 +89,8 @@ void RunDirectory::publish(const std::string& name, nlohmann::json record) {
   if (fs::exists(stage(name))) move_aside(stage(name));
   publish_directory(folder, stage(name));
   std::error_code ignored;
-  fs::remove(stage(name) / kResumeFile, ignored);
+  for (const char* file : {kResumeFile, kProgressFile, kCheckpointTimesFile})
+    fs::remove(stage(name) / file, ignored);
   fs::remove_all(stage(name) / kCheckpoints, ignored);
 }
 
@@ -111,6 +118,7 @@ nlohmann::json outputs_of(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = fs::relative(entry.path(), folder).string();
     if (!entry.is_regular_file() || name == kStageFile || name == kResumeFile) continue;
+    if (is_news(name)) continue;
     if (name.starts_with(kCheckpoints)) continue;  // needed until the stage is published, no longer
     outputs[name] = {{"size", entry.file_size()}, {"sha256", sha256_of_file(entry.path())}};
   }

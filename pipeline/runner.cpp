@@ -4,6 +4,7 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/log.hpp"
+#include "io/stage_state.hpp"
 #include "pipeline/file_lock.hpp"
 #include "pipeline/provenance.hpp"
 #include "pipeline/startup_check.hpp"
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <optional>
 #include <set>
+#include <unistd.h>
 
 namespace fs = std::filesystem;
 
@@ -25,20 +27,50 @@ class Runner {
       : settings_(settings), launch_(launch), directory_(settings.run_dir) {}
 
   void run(const std::vector<Stage>& selected) {
-    on_root(world(), [&] { open(selected); });
-    if (world().is_root()) log::add_file(settings_.run_dir, 0);
-    startup_check(launch_, settings_.config_yaml, settings_.run_dir);
-    // Only now is it sure that this is the root's folder.
-    if (!world().is_root()) log::add_file(settings_.run_dir, world().rank());
-    for (const auto& stage : selected) {
-      run_one(stage);
-      if (launch_.stop.agreed(world()))
-        throw Interrupted("stopped after stage '" + stage.name + "'; run again to go on");
+    at_work_ = selected.front().name;
+    try {
+      run_all(selected);
+    } catch (const Interrupted& error) {
+      if (world().is_root()) tell("interrupted", error.what());
+      throw;
+    } catch (const TransientError& error) {
+      tell("broken", error.what());
+      throw;
+    } catch (const Error& error) {
+      tell("failed", error.what());
+      throw;
+    } catch (const std::exception& error) {
+      tell("broken", error.what());
+      throw;
     }
   }
 
  private:
   Communicator& world() { return launch_.world; }
+
+  // For whoever decides whether the stage is to go on (io/stage_state.hpp). Every rank tells of its
+  // own failure: the root may hear of it no more.
+  void tell(const std::string& state, const std::string& cause = "") {
+    if (at_work_.empty()) return;
+    write_state(outcome_file(settings_.run_dir, at_work_),
+                StageOutcome{state, cause, host_name(), ::getpid(), unix_time()});
+  }
+
+  void run_all(const std::vector<Stage>& selected) {
+    on_root(world(), [&] { open(selected); });
+    // What is said before the first stage stands in its file.
+    const std::string& first = selected.front().name;
+    if (world().is_root()) log::to_file(settings_.run_dir, first, 0);
+    startup_check(launch_, settings_.config_yaml, settings_.run_dir);
+    // Only now is it sure that this is the root's folder.
+    if (!world().is_root()) log::to_file(settings_.run_dir, first, world().rank());
+    for (const auto& stage : selected) {
+      if (stage.name != first) log::to_file(settings_.run_dir, stage.name, world().rank());
+      run_one(stage);
+      if (launch_.stop.agreed(world()))
+        throw Interrupted("stopped after stage '" + stage.name + "'; run again to go on");
+    }
+  }
 
   // Everything that can be wrong before work, and the run directory.
   void open(const std::vector<Stage>& selected) {
@@ -54,6 +86,7 @@ class Runner {
   }
 
   void run_one(const Stage& stage) {
+    at_work_ = stage.name;
     std::optional<FileLock> lock;
     std::string resume_text;
     on_root(world(), [&] {
@@ -61,7 +94,8 @@ class Runner {
       resume_text = prepare(stage);
     });
     resume_text = world().broadcast(resume_text, 0);
-    if (resume_text.empty()) return;
+    if (world().is_root()) tell(resume_text.empty() ? "done" : "running");
+    if (resume_text.empty()) return at_work_.clear();
     json resume = json::parse(resume_text);
 
     const auto begin = std::chrono::steady_clock::now();
@@ -74,7 +108,8 @@ class Runner {
                        launch_.stop,
                        settings_.images,
                        settings_.reduction,
-                       settings_.stop_after};
+                       settings_.stop_after,
+                       directory_.partial(stage.name) / kProgressFile};
     world().doing(stage.name.c_str(), -1);
     json metrics = stage.run(context);
     const double seconds =
@@ -83,8 +118,12 @@ class Runner {
     // Also the point at which every rank has written its files.
     const auto machines =
         world().all_gather(json{{"host", host_name()}, {"cpu", cpu_type()}}.dump());
-    on_root(world(), [&] { publish(stage, resume, metrics, seconds, machines); });
+    on_root(world(), [&] {
+      publish(stage, resume, metrics, seconds, machines);
+      tell("done");
+    });
     world().doing("", -1);
+    at_work_.clear();
     log::info("{}: done in {:.1f} s", stage.name, seconds);
   }
 
@@ -170,6 +209,7 @@ class Runner {
   Launch launch_;
   RunDirectory directory_;
   std::optional<FileLock> run_lock_;
+  std::string at_work_;  // the stage, or the first one before it; "": between two
 };
 
 }  // namespace

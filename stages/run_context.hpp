@@ -29,6 +29,8 @@ struct RunContext {
   // A training stage stops after this many of its steps as if it had been asked to (0: it does
   // not): with a checkpoint, by throwing Interrupted.
   int64_t stop_after = 0;
+  // Where it says how far it is (io/stage_state.hpp); "": nowhere.
+  std::filesystem::path progress_file = {};
 
   std::filesystem::path images_file() const { return run_dir / images; }
   torch::TensorOptions options() const { return torch::dtype(dtype).device(device); }

@@ -60,7 +60,7 @@ nlohmann::json ingest(const IngestConfig& config, const RunContext& context) {
   ContactSheet sheet(plan.label_names.size(), config.channels, config.resolution);
   Census census(plan.label_names);
   const auto total = static_cast<int64_t>(plan.records.size());
-  Progress progress("ingest", total, 1, "img", true);
+  Progress progress("ingest", total, 1, "img", true, context.progress_file);
   const int64_t threads = thread_count(config);
   OrderedPool<Loaded> pool(total, threads, 8 * threads, [&plan](int64_t i) -> Loaded {
     try {

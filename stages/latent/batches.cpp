@@ -21,7 +21,8 @@ void for_each_batch(RunContext& context, const char* title, int64_t n, int64_t b
   // The same number of steps on every rank: they agree at each on whether to stop.
   const int64_t batches = (n + batch - 1) / batch;
   const int64_t steps = (batches + world.size() - 1) / world.size();
-  Progress progress(title, steps, batch * world.size(), "img", world.is_root());
+  Progress progress(title, steps, batch * world.size(), "img", world.is_root(),
+                    context.progress_file);
   for (int64_t step = 0; step < steps; ++step) {
     world.doing(title, step);
     const int64_t begin = mine.begin + step * batch;

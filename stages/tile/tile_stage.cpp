@@ -141,7 +141,7 @@ class TileStage {
   void tile_all(TilingJob& job) {
     const auto n = static_cast<int64_t>(list_.slides.size());
     SlideQueue queue(context_.world, context_.out_dir / "queue", n);
-    Progress progress("tile", n, 1, "slides", context_.world.is_root());
+    Progress progress("tile", n, 1, "slides", context_.world.is_root(), context_.progress_file);
     int64_t tiles = 0;
     std::optional<TiledSlide> tiled;  // the one before, on its way to the disk
     while (const auto next = queue.take()) {

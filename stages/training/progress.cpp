@@ -1,5 +1,7 @@
 #include "stages/training/progress.hpp"
 
+#include "io/stage_state.hpp"
+
 #include <cmath>
 #include <cstdio>
 #include <unistd.h>
@@ -10,6 +12,7 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 constexpr Seconds kRedraw{0.2};
 constexpr Seconds kPlainLine{10.0};
+constexpr Seconds kWritten{1.0};
 
 std::string time_text(double seconds) {
   char text[32];
@@ -26,13 +29,14 @@ std::string time_text(double seconds) {
 }  // namespace
 
 Progress::Progress(std::string title, int64_t total_steps, int64_t per_step, std::string unit,
-                   bool shown)
+                   bool shown, std::filesystem::path file)
     : title_(std::move(title)),
       unit_(std::move(unit)),
       total_(total_steps),
       per_step_(per_step),
       shown_(shown),
       terminal_(isatty(STDERR_FILENO) != 0),
+      file_(std::move(file)),
       begin_(std::chrono::steady_clock::now()),
       last_shown_(begin_) {}
 
@@ -50,24 +54,38 @@ double Progress::rate() const {
   return elapsed > 0 ? static_cast<double>((completed_ - first_) * per_step_) / elapsed : 0;
 }
 
+double Progress::seconds_left() const {
+  const auto done = static_cast<double>(completed_ - first_);
+  const double elapsed = Seconds(std::chrono::steady_clock::now() - begin_).count();
+  return done > 0 ? elapsed / done * static_cast<double>(total_ - completed_) : 0;
+}
+
+void Progress::write(const std::vector<std::pair<std::string, double>>& figures) {
+  const auto now = std::chrono::steady_clock::now();
+  if (completed_ < total_ && Seconds(now - last_written_) < kWritten) return;
+  last_written_ = now;
+  write_state(file_, StageProgress{title_, completed_, total_, rate(), unit_, seconds_left(),
+                                   unix_time(), figures});
+}
+
 void Progress::update(int64_t completed_steps,
                       const std::vector<std::pair<std::string, double>>& figures) {
   completed_ = completed_steps;
   if (!shown_) return;
+  if (!file_.empty()) write(figures);
   const auto now = std::chrono::steady_clock::now();
   const bool last = completed_ >= total_;
   if (!last && Seconds(now - last_shown_) < (terminal_ ? kRedraw : kPlainLine)) return;
   last_shown_ = now;
 
-  const double done = static_cast<double>(completed_ - first_);
   const double elapsed = Seconds(now - begin_).count();
-  const double left = done > 0 ? elapsed / done * static_cast<double>(total_ - completed_) : 0;
   char head[160];
   std::snprintf(
       head, sizeof head, "%s %3.0f%%  step %ld/%ld  %.1f %s/s  %s", title_.c_str(),
       total_ > 0 ? 100.0 * static_cast<double>(completed_) / static_cast<double>(total_) : 100.0,
       static_cast<long>(completed_), static_cast<long>(total_), rate(), unit_.c_str(),
-      last ? ("took " + time_text(elapsed)).c_str() : ("left " + time_text(left)).c_str());
+      last ? ("took " + time_text(elapsed)).c_str()
+           : ("left " + time_text(seconds_left())).c_str());
   std::string line = head;
   for (const auto& [name, value] : figures) {
     char text[96];

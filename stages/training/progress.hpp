@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +14,9 @@ namespace stylescope {
 class Progress {
  public:
   // `unit` is what the rate counts ("img"), `per_step` how many of them a step does.
-  Progress(std::string title, int64_t total_steps, int64_t per_step, std::string unit, bool shown);
+  // `file`: where a StageProgress goes (io/stage_state.hpp), at most every second; "": nowhere.
+  Progress(std::string title, int64_t total_steps, int64_t per_step, std::string unit, bool shown,
+           std::filesystem::path file = {});
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -24,10 +27,14 @@ class Progress {
   double rate() const;
 
  private:
+  double seconds_left() const;
+  void write(const std::vector<std::pair<std::string, double>>& figures);
+
   std::string title_, unit_;
   int64_t total_, per_step_, first_ = 0, completed_ = 0;
   bool shown_, terminal_, open_line_ = false;
-  std::chrono::steady_clock::time_point begin_, last_shown_;
+  std::filesystem::path file_;
+  std::chrono::steady_clock::time_point begin_, last_shown_, last_written_;
 };
 
 }  // namespace stylescope

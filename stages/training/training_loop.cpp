@@ -39,8 +39,10 @@ TrainingLoop::TrainingLoop(RunContext& context, const char* stage, const Checkpo
                                        : MetricsLog()),
       // The lines that a checkpoint covers are on disk before it is.
       writer_(directory_, [log = metrics_] { log.sync(); }),
-      progress_(stage_, total_steps, images_per_step, "img", context.world.is_root()),
-      last_save_(std::chrono::steady_clock::now()) {}
+      progress_(stage_, total_steps, images_per_step, "img", context.world.is_root(),
+                context.progress_file),
+      last_save_(std::chrono::steady_clock::now()),
+      last_step_(last_save_) {}
 
 void TrainingLoop::add(const std::string& name, torch::Tensor tensor) {
   tensors_.emplace_back(name, std::move(tensor));
@@ -83,7 +85,7 @@ int64_t TrainingLoop::start() {
   if (step > 0) share();
   context_.world.doing(stage_, step);
   progress_.starts_at(step);
-  last_save_ = std::chrono::steady_clock::now();
+  last_save_ = last_step_ = std::chrono::steady_clock::now();
   return step;
 }
 
@@ -143,10 +145,15 @@ void TrainingLoop::log(int64_t step, const Figures& figures) {
 
 void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figures) {
   const int64_t completed = step + 1;
+  const auto now = std::chrono::steady_clock::now();
+  times_.step_seconds =
+      std::max(times_.step_seconds, std::chrono::duration<double>(now - last_step_).count());
+  last_step_ = now;
   if (log_due(step)) {
     const auto due = figures();
     log(step, due);
     progress_.update(completed, due);
+    write_times();
   }
   // One small reduction carries all questions: has anyone been asked to stop, does the root's clock
   // say "save", and has a checkpoint of the root's failed?
@@ -169,6 +176,13 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
   throw Interrupted(
       detail::concatenate(stage_, ": stopped after step ", completed, " of ", total_steps_,
                           "; a checkpoint was written, run the same command again to go on"));
+}
+
+// For whoever has to say how long before its end a job must be told to stop.
+void TrainingLoop::write_times() {
+  if (!context_.world.is_root()) return;
+  times_.write_seconds = writer_.longest_seconds();
+  write_state(context_.out_dir / kCheckpointTimesFile, times_);
 }
 
 void TrainingLoop::save(int64_t completed) {
@@ -197,6 +211,8 @@ nlohmann::json TrainingLoop::costs() const {
   nlohmann::json costs{{"images_per_second", rate()},
                        {"checkpoints", checkpoints_},
                        {"checkpoint_stall_seconds", checkpoint_stall_seconds()},
+                       {"checkpoint_write_seconds", writer_.longest_seconds()},
+                       {"longest_step_seconds", times_.step_seconds},
                        {"reduction_gigabytes", all.bytes / 1e9}};
   // NCCL works beside the host, which does not see for how long.
   if (std::string(context_.world.backend()) != "nccl")
@@ -210,6 +226,7 @@ void TrainingLoop::finish() {
   const auto begin = std::chrono::steady_clock::now();
   on_root(context_.world, [this] { writer_.wait(); });
   if (context_.world.is_root()) stall_ += std::chrono::steady_clock::now() - begin;
+  write_times();
 }
 
 }  // namespace stylescope

@@ -4,6 +4,7 @@
 #include "io/base/fields.hpp"
 #include "io/checkpoint_writer.hpp"
 #include "io/metrics_log.hpp"
+#include "io/stage_state.hpp"
 #include "stages/run_context.hpp"
 #include "stages/training/progress.hpp"
 
@@ -81,13 +82,16 @@ class TrainingLoop {
   int64_t checkpoints() const { return checkpoints_; }
   double checkpoint_stall_seconds() const { return stall_.count(); }
   // What this process measured of the work around its steps: images_per_second, checkpoints,
-  // checkpoint_stall_seconds, and of the gradients' reduction what was moved, for how long, what of
-  // that the steps had to wait for, and the share that was hidden. For a stage's metrics.
+  // checkpoint_stall_seconds, checkpoint_write_seconds and
+  // longest_step_seconds (what a stop costs), and of the gradients' reduction what was moved, for
+  // how long, what of that the steps had to wait for, and the share that was hidden. For a stage's
+  // metrics.
   nlohmann::json costs() const;
 
  private:
   void load(const Checkpoint& checkpoint);
   void share();
+  void write_times();
   void save(int64_t completed);
 
   RunContext& context_;
@@ -105,7 +109,8 @@ class TrainingLoop {
   std::vector<std::pair<std::string, GradientReducer*>> reducers_;
   int64_t checkpoints_ = 0;
   std::chrono::duration<double> stall_{0};
-  std::chrono::steady_clock::time_point last_save_;
+  CheckpointTimes times_;
+  std::chrono::steady_clock::time_point last_save_, last_step_;
 };
 
 }  // namespace stylescope

@@ -181,17 +181,37 @@ TEST_F(Log, FilesAreAppendedTo) {
   ::testing::internal::CaptureStderr();
   for (const char* text : {"first", "second"}) {
     log::start(1, 2, false);
-    log::add_file(dir.path(), 1);
+    log::to_file(dir.path(), "gan", 1);
     log::info(text);
     log::debug("detail");
   }
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
-  const std::string text = read_text(dir / "logs/rank-1.log");
+  const std::string text = read_text(dir / "logs/gan.rank-1.log");
   EXPECT_LT(text.find(" first\n"), text.find(" second\n"));
   EXPECT_NE(text.find("debug: detail"), std::string::npos);
   overwrite(dir / "file", "");
-  EXPECT_NE(error_of([&] { log::add_file(dir / "file", 0); }).find((dir / "file").string()),
+  EXPECT_NE(error_of([&] { log::to_file(dir / "file", "gan", 0); }).find((dir / "file").string()),
             std::string::npos);
+}
+
+TEST_F(Log, AnotherFileTakesThePlaceOfTheOneBefore) {
+  TempDir dir;
+  ::testing::internal::CaptureStderr();
+  log::start(1, 2, false);
+  log::to_file(dir.path(), "gan", 1);
+  log::info("of the gan");
+  log::to_file(dir.path(), "encoder", 1);
+  log::info("of the encoder");
+  overwrite(dir / "file", "");
+  EXPECT_NE(error_of([&] { log::to_file(dir / "file", "report", 1); }), "");
+  log::info("still of the encoder");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  const std::string gan = read_text(dir / "logs/gan.rank-1.log");
+  const std::string encoder = read_text(dir / "logs/encoder.rank-1.log");
+  EXPECT_NE(gan.find("of the gan"), std::string::npos);
+  EXPECT_EQ(gan.find("encoder"), std::string::npos);
+  EXPECT_NE(encoder.find("still of the encoder"), std::string::npos);
+  EXPECT_EQ(encoder.find("gan"), std::string::npos);
 }
 
 }  // namespace

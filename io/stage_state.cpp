@@ -1,0 +1,53 @@
+#include "io/stage_state.hpp"
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+
+namespace stylescope {
+
+fs::path outcome_file(const fs::path& run_dir, const std::string& stage) {
+  return run_dir / ("." + stage + ".outcome.json");
+}
+
+double unix_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+namespace detail {
+
+void replace_text(const fs::path& file, const std::string& text) noexcept {
+  try {
+    const fs::path fresh = file.string() + ".tmp-" + std::to_string(::getpid());
+    {
+      std::ofstream out(fresh, std::ios::trunc);
+      out << text;
+      if (!out.flush()) return;
+    }
+    std::error_code ignored;
+    fs::rename(fresh, file, ignored);
+    if (ignored) fs::remove(fresh, ignored);
+  } catch (const std::exception&) {
+    return;
+  }
+}
+
+std::optional<nlohmann::json> read_json_if_whole(const fs::path& file) noexcept {
+  try {
+    std::ifstream in(file);
+    if (!in) return std::nullopt;
+    std::ostringstream text;
+    text << in.rdbuf();
+    auto parsed = nlohmann::json::parse(text.str(), nullptr, false);
+    if (parsed.is_discarded()) return std::nullopt;
+    return parsed;
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace detail
+}  // namespace stylescope
