@@ -1,27 +1,104 @@
-# Everything but LibTorch comes from the distribution (./run setup installs it).
-find_package(PkgConfig REQUIRED)
-# The serial HDF5 by name: plain "hdf5" may be the flavour built for Open MPI.
-pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+# Everything but LibTorch: from Debian (./run setup installs it), or from modules, conda or a prefix of the user's own by
+# CMAKE_PREFIX_PATH. What is missing is collected and named all at once.
+set(STYLESCOPE_MISSING "")
+
+# `found`: the variable that says so; then what a user would install: Debian's and conda-forge's names.
+macro(stylescope_need found name debian conda)
+  if(NOT ${found})
+    string(APPEND STYLESCOPE_MISSING "\n  ${name} (Debian: ${debian}; conda-forge: ${conda})")
+  endif()
+endmacro()
+
+# stylescope_pkg_config(TIFF libtiff-4 "libtiff" libtiff-dev libtiff) makes the target PkgConfig::TIFF.
+macro(stylescope_pkg_config prefix modules name debian conda)
+  if(PKG_CONFIG_FOUND)
+    pkg_search_module(${prefix} QUIET IMPORTED_TARGET ${modules})
+  endif()
+  stylescope_need(${prefix}_FOUND "${name}" "${debian}" "${conda}")
+endmacro()
+
+find_package(PkgConfig QUIET)
+stylescope_need(PKG_CONFIG_FOUND "pkg-config, which looks for the rest" pkg-config pkg-config)
+
+# Debian's serial HDF5 has a name of its own, and its plain "hdf5" may be the one built for MPI; elsewhere "hdf5" is all
+# there is. What the user points at comes before either of the system: the first search leaves the system's folders out.
+if(PKG_CONFIG_FOUND)
+  set(_libdir "$ENV{PKG_CONFIG_LIBDIR}")
+  set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_BINARY_DIR}/none)
+  pkg_search_module(HDF5 QUIET IMPORTED_TARGET hdf5-serial hdf5)
+  if(_libdir)
+    set(ENV{PKG_CONFIG_LIBDIR} "${_libdir}")
+  else()
+    unset(ENV{PKG_CONFIG_LIBDIR})
+  endif()
+endif()
+stylescope_pkg_config(HDF5 "hdf5-serial;hdf5" "HDF5, serial" libhdf5-dev "hdf5=*=nompi*")
+
 # Slides and annotations; codecs of the images' chunks.
-pkg_check_modules(OPENSLIDE REQUIRED IMPORTED_TARGET openslide)
-pkg_check_modules(TIFF REQUIRED IMPORTED_TARGET libtiff-4)
-pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
-pkg_check_modules(PUGIXML REQUIRED IMPORTED_TARGET pugixml)
-pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
-pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
-find_package(MPI REQUIRED COMPONENTS C)
+stylescope_pkg_config(OPENSLIDE openslide "OpenSlide" libopenslide-dev openslide)
+stylescope_pkg_config(TIFF libtiff-4 "libtiff" libtiff-dev libtiff)
+stylescope_pkg_config(JPEG libjpeg "libjpeg-turbo" libjpeg62-turbo-dev libjpeg-turbo)
+stylescope_pkg_config(PUGIXML pugixml "pugixml" libpugixml-dev pugixml)
+stylescope_pkg_config(ZSTD libzstd "Zstandard" libzstd-dev zstd)
+stylescope_pkg_config(LZ4 liblz4 "LZ4" liblz4-dev lz4-c)
+
+find_package(MPI QUIET COMPONENTS C)
+stylescope_need(MPI_C_FOUND "MPI (on a cluster: its module, so that mpicc is in PATH)" libopenmpi-dev openmpi)
 set(MPIEXEC ${MPIEXEC_EXECUTABLE})
-find_package(yaml-cpp REQUIRED)
-find_package(spdlog REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
-find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(yaml-cpp QUIET)
+stylescope_need(yaml-cpp_FOUND "yaml-cpp" libyaml-cpp-dev yaml-cpp)
+find_package(spdlog QUIET)
+stylescope_need(spdlog_FOUND "spdlog, with fmt" libspdlog-dev spdlog)
+find_package(nlohmann_json QUIET)
+stylescope_need(nlohmann_json_FOUND "nlohmann-json" nlohmann-json3-dev nlohmann_json)
+find_package(CLI11 QUIET)
+stylescope_need(CLI11_FOUND "CLI11" libcli11-dev cli11)
+find_package(OpenSSL QUIET COMPONENTS Crypto)
+stylescope_need(OpenSSL_FOUND "OpenSSL" libssl-dev openssl)
+if(STYLESCOPE_TESTS)
+  find_package(GTest QUIET)
+  stylescope_need(GTest_FOUND "GoogleTest, or leave the tests out with -DSTYLESCOPE_TESTS=OFF"
+                  "libgtest-dev, libgmock-dev" gtest)
+endif()
 
 # OpenCV's own CMake package asks for every module to be installed: three are enough.
-add_library(opencv INTERFACE)
-find_path(OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
-target_include_directories(opencv SYSTEM INTERFACE ${OPENCV_INCLUDE})
+find_path(OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4)
+set(_opencv ${OPENCV_INCLUDE})
+set(_opencv_libraries)
 foreach(module core imgproc imgcodecs)
-  find_library(OPENCV_${module} opencv_${module} REQUIRED)
-  target_link_libraries(opencv INTERFACE ${OPENCV_${module}})
+  find_library(OPENCV_${module} opencv_${module})
+  list(APPEND _opencv_libraries ${OPENCV_${module}})
+  if(NOT OPENCV_${module})
+    set(_opencv OFF)
+  endif()
+endforeach()
+stylescope_need(_opencv "OpenCV"
+                "libopencv-core-dev, libopencv-imgproc-dev, libopencv-imgcodecs-dev" libopencv)
+
+if(STYLESCOPE_MISSING)
+  message(FATAL_ERROR "stylescope is built from these, and they are not found:${STYLESCOPE_MISSING}\n"
+    "Install them, or say where they lie (folders that hold include/ and lib/):\n"
+    "  cmake --preset release -DCMAKE_PREFIX_PATH=\"/folder/a;/folder/b\"\n"
+    "docs/install.md shows the ways without root.")
+endif()
+
+add_library(opencv INTERFACE)
+target_include_directories(opencv SYSTEM INTERFACE ${OPENCV_INCLUDE})
+target_link_libraries(opencv INTERFACE ${_opencv_libraries})
+# Before 0.8 its target had no namespace.
+if(NOT TARGET yaml-cpp::yaml-cpp)
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+
+# An HDF5 that is built for MPI brings in an MPI of its own, perhaps another one than ours.
+foreach(folder IN LISTS HDF5_INCLUDE_DIRS)
+  file(GLOB _configured ${folder}/H5pubconf*.h)
+  foreach(file IN LISTS _configured)
+    file(STRINGS ${file} _parallel REGEX "#[ \t]*define[ \t]+H5_HAVE_PARALLEL[ \t]+1")
+    if(_parallel)
+      message(FATAL_ERROR "The HDF5 in ${folder} is built for MPI, and stylescope needs a serial one "
+        "(Debian: libhdf5-dev; conda-forge: hdf5=*=nompi*; often a module of its own). "
+        "Put its folder first in CMAKE_PREFIX_PATH")
+    endif()
+  endforeach()
 endforeach()

@@ -45,6 +45,16 @@ void check_images_section(const ConfigNode& root) {
                          : "say images: tile, or remove the section"));
 }
 
+void check_section(const std::string& name, const std::function<void()>& check,
+                   const ConfigNode& root, const std::string& file) {
+  try {
+    check();
+  } catch (const UsageError& error) {
+    const auto* section = root.find(name);
+    throw UsageError((section ? section->where : file) + ": " + error.what());
+  }
+}
+
 Config read_config(const ConfigNode& root) {
   check_images_section(root);
   Config config;
@@ -68,6 +78,9 @@ void Config::describe(Fields& f) {
   f.choice("images", images, {"ingest", "tile"},
            "what makes images.h5: ingest (pictures) or tile (whole-slide images)");
   f.section("distributed", distributed, "ranks: how they watch one another and exchange");
+  slurm.stage_names.clear();
+  for (const auto& stage : stages_of(*this)) slurm.stage_names.push_back(stage.name);
+  f.section("slurm", slurm, "what submit asks a Slurm cluster for");
   for (auto& stage : stages_of(*this)) f.section(stage.name.c_str(), stage, stage.help.c_str());
 }
 
@@ -84,15 +97,10 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
   check_name(config, root, file.string());
   if (config.run_dir.empty())
     config.run_dir = (std::filesystem::path("runs") / config.name).string();
-  for (const auto& stage : stages_of(config)) {
-    if (!stage.check) continue;
-    try {
-      stage.check();
-    } catch (const UsageError& error) {
-      const auto* section = root.find(stage.name);
-      throw UsageError((section ? section->where : file.string()) + ": " + error.what());
-    }
-  }
+  check_section(
+      "slurm", [&] { config.slurm.check(); }, root, file.string());
+  for (const auto& stage : stages_of(config))
+    if (stage.check) check_section(stage.name, stage.check, root, file.string());
   return config;
 }
 

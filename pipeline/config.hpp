@@ -3,6 +3,7 @@
 #include "io/base/fields.hpp"
 #include "pipeline/distributed_config.hpp"
 #include "pipeline/stage.hpp"
+#include "slurm/slurm_config.hpp"
 #include "stages/classifier/classifier_stage.hpp"
 #include "stages/direction/direction_stage.hpp"
 #include "stages/encoder/encoder_stage.hpp"
@@ -33,6 +34,7 @@ struct Config {
   int64_t threads = 0;
   std::string images = "ingest";  // the stage that makes images.h5: ingest | tile
   DistributedConfig distributed;
+  SlurmConfig slurm;
 
   IngestConfig ingest;  // one of these two
   TileConfig tile;

@@ -27,6 +27,7 @@ class YamlDumper final : public Fields {
               const char* help) override;
 
  protected:
+  bool visits(const char*, bool held) override { return held; }
   void begin_section(const char* key, const char* help) override;
   void end_section() override;
 

@@ -168,6 +168,14 @@ void ConfigReader::choice(const char* key, std::string& value,
   value = node->text;
 }
 
+bool ConfigReader::visits(const char* key, bool) {
+  // begin_section notes the key where it is there; where not, a typing error should be told of it.
+  const auto& level = levels_.back();
+  const bool there = level.node && level.node->find(key);
+  if (!there) levels_.back().known.emplace_back(key);
+  return there;
+}
+
 void ConfigReader::begin_section(const char* key, const char*) {
   const auto* node = find(key);
   if (node && node->kind != Kind::section && node->kind != Kind::empty)

@@ -30,6 +30,7 @@ class ConfigReader final : public Fields {
   void finish();
 
  protected:
+  bool visits(const char* key, bool held) override;
   void begin_section(const char* key, const char* help) override;
   void end_section() override;
 

@@ -36,4 +36,10 @@ std::string utc_time() {
   return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
 }
 
+double unix_time_of(const std::string& utc) {
+  std::tm parts{};
+  if (!::strptime(utc.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts)) return 0;
+  return static_cast<double>(::timegm(&parts));
+}
+
 }  // namespace stylescope

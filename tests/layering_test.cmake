@@ -12,6 +12,7 @@ set(RULES
   "^stages/ops/=^(stages/ops/|distributed/|io/)"
   "^stages/networks/=^(stages/(ops|networks)/|distributed/|io/)"
   "^stages/=^(stages/|distributed/|io/)"
+  "^slurm/=^(slurm/|io/)"
   "^pipeline/=^(pipeline|slurm|stages|distributed|io)/"
   "^tests/=.*")
 # Foreign header -> the only files that may include it (tests make broken files by what means they like).
@@ -94,6 +95,7 @@ if(SELF_TEST)
     "io/slide.cpp=jpeglib.h"
     "io/geojson.cpp=pugixml.hpp"
     "io/hdf5_dataset.cpp=zstd.h"
+    "slurm/job_script.cpp=stages/run_context.hpp"
     "stages/report/report.cpp=opencv2/core.hpp"
     "stages/report/yaml.cpp=yaml-cpp/yaml.h")
   file(REMOVE_RECURSE ${SELF_TEST})

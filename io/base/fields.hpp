@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,20 @@ class Fields {
     end_section();
   }
 
+  // Sections by name, of which only some are there: read where they are written, dumped where the
+  // map holds them.
+  template <class Section>
+  void sections(const char* key, std::map<std::string, Section>& sections,
+                const std::vector<std::string>& names, const char* help) {
+    begin_section(key, help);
+    for (const auto& name : names)
+      if (visits(name.c_str(), sections.contains(name))) section(name.c_str(), sections[name], "");
+    end_section();
+  }
+
  protected:
+  // Is there such a section? `held`: by the map that is described.
+  virtual bool visits(const char* key, bool held) = 0;
   virtual void begin_section(const char* key, const char* help) = 0;
   virtual void end_section() = 0;
 };
