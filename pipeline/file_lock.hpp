@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <string>
 
 namespace stylescope {
 
@@ -18,5 +20,16 @@ class FileLock {
  private:
   int descriptor_ = -1;
 };
+
+// Who holds a FileLock, as far as can be told without taking it: a look disturbs nobody. A holder
+// on another host is seen on file systems that keep locks for all hosts (NFS); `certain` says
+// whether "nobody" is sure, or only that the last holder wrote the name of another host.
+struct LockView {
+  bool held = false;
+  bool certain = true;
+  std::string host;  // of the holder, or of the last one; "": none was ever there
+  int64_t pid = 0;
+};
+LockView look_at_lock(const std::filesystem::path& file);
 
 }  // namespace stylescope
