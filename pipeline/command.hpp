@@ -33,6 +33,12 @@ Task add_explain(CLI::App& app);
 Task add_export(CLI::App& app);
 Task add_verify_resume(CLI::App& app);
 Task add_bench(CLI::App& app);
+Task add_submit(CLI::App& app);
+Task add_status(CLI::App& app);
+Task add_logs(CLI::App& app);
+Task add_cancel(CLI::App& app);
+Task add_job(CLI::App& app);
+Task add_doctor(CLI::App& app);
 
 // Parses the command line, runs the command and gives the exit code. The only catch of the program.
 int run_program(int argc, char** argv);

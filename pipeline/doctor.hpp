@@ -1,0 +1,30 @@
+#pragma once
+
+#include "pipeline/launch.hpp"
+#include "pipeline/startup_check.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+// Is this machine, or this allocation, fit to run?
+namespace stylescope {
+
+struct DoctorSettings {
+  std::filesystem::path folder = ".";  // on the file system of the runs
+  std::string mpi;                     // the site's plugin of srun; "": srun is not used
+  int64_t threads = 0;                 // as in a configuration
+};
+
+// One look at one thing. The table says which there are, in their order.
+struct DoctorCheck {
+  const char* name;
+  bool collective;  // takes part in it: every rank; else the root alone
+  std::vector<Finding> (*look)(const DoctorSettings&, Communicator& world);
+};
+// Of this machine alone, and of an allocation with all of its ranks.
+const std::vector<DoctorCheck>& doctor_checks();
+const std::vector<DoctorCheck>& doctor_checks_in_job();
+
+}  // namespace stylescope
