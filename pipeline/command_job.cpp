@@ -59,9 +59,8 @@ struct JobCommand {
       begin(directory);
   }
 
-  static std::string say(const std::string& sentence) {
+  static void say(const std::string& sentence) {
     std::cerr << "stylescope: " << utc_time() << ": " << sentence << std::endl;
-    return sentence;
   }
 
   RestartLimits limits() const {

@@ -68,7 +68,7 @@ struct SubmitCommand {
     for (const auto& job : slurm.queue(ids)) {
       if (job.reason == "DependencyNeverSatisfied")
         hopeless.push_back(job.id);
-      else if (is_alive(job.state))
+      else if (!is_over(job.state))
         alive.insert(job.id);
     }
     if (!dry_run && !hopeless.empty()) slurm.cancel(hopeless);
@@ -77,13 +77,6 @@ struct SubmitCommand {
       for (const auto id : jobs.ids())
         if (alive.contains(id)) queued.names.insert(name);
     return queued;
-  }
-
-  static bool is_alive(const std::string& state) {
-    static const std::set<std::string> kEnded{"COMPLETED", "FAILED",    "TIMEOUT",
-                                              "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY",
-                                              "BOOT_FAIL", "DEADLINE",  "PREEMPTED"};
-    return !kEnded.contains(state);
   }
 
   // The jobs read the configuration as it is now, whatever becomes of the file.

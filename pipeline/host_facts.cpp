@@ -5,6 +5,7 @@
 #include "io/stage_state.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/provenance.hpp"
+#include "pipeline/rank_facts.hpp"
 
 #include <arpa/inet.h>
 #include <cstdlib>
@@ -13,7 +14,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sstream>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,15 +30,6 @@ std::string first_line(const fs::path& file) {
   std::string line;
   std::getline(in, line);
   return line;
-}
-
-std::vector<int> allowed_cores() {
-  std::vector<int> cores;
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (int core = 0; core < CPU_SETSIZE; ++core)
-    if (CPU_ISSET(core, &set)) cores.push_back(core);
-  return cores;
 }
 
 std::map<std::string, std::vector<int>> numa_nodes() {

@@ -24,15 +24,6 @@ int64_t number_from(const char* variable) {
   return text ? std::strtoll(text, nullptr, 10) : -1;
 }
 
-std::vector<int> allowed_cores() {
-  std::vector<int> cores;
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cores;
-  for (int core = 0; core < CPU_SETSIZE; ++core)
-    if (CPU_ISSET(core, &set)) cores.push_back(core);
-  return cores;
-}
-
 bool appears(const fs::path& file) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   std::error_code ignored;
@@ -60,6 +51,15 @@ bool sees_what_root_writes(Communicator& world, const fs::path& run_dir) {
 }
 
 }  // namespace
+
+std::vector<int> allowed_cores() {
+  std::vector<int> cores;
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) cores.push_back(core);
+  return cores;
+}
 
 LauncherFacts launcher_facts() {
   return {std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr, number_from("SLURM_STEP_NUM_TASKS"),

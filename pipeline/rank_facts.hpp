@@ -26,6 +26,9 @@ struct RankFacts {
                                  sees_run_dir)
 };
 
+// The cores that this process may run on, by number.
+std::vector<int> allowed_cores();
+
 // What the launcher says; -1: nothing.
 struct LauncherFacts {
   bool mpirun = false;      // Open MPI's own launcher

@@ -35,11 +35,6 @@ void look_twice(StageFacts& facts, const Look& look) {
   }
 }
 
-double time_in(const std::optional<nlohmann::json>& object, const char* key) {
-  if (!object || !object->contains(key) || !object->at(key).is_string()) return 0;
-  return unix_time_of(object->at(key).get<std::string>());
-}
-
 std::vector<ShareFacts> shares_of(const fs::path& dir, const std::string& stage,
                                   const StageJobs& jobs) {
   int64_t count = 0;
@@ -117,7 +112,7 @@ StageFacts RunView::facts_of(const std::string& name, const std::vector<std::str
   }
   if (facts.record || facts.partial)
     facts.warning = last_warning(dir_ / "logs" / (name + ".rank-0.log"),
-                                 time_in(facts.resume ? facts.resume : facts.record, "started"));
+                                 time_at(facts.resume ? facts.resume : facts.record, "started"));
   return facts;
 }
 

@@ -11,11 +11,6 @@ namespace {
 // Clocks of hosts and files of one second's resolution: what differs by less is the same instant.
 constexpr double kInstant = 2;
 
-double time_at(const std::optional<nlohmann::json>& object, const char* key) {
-  if (!object || !object->contains(key) || !object->at(key).is_string()) return 0;
-  return unix_time_of(object->at(key).get<std::string>());
-}
-
 double share_of_work(int64_t step, int64_t total) {
   return total > 0 ? static_cast<double>(step) / static_cast<double>(total) : 0;
 }
@@ -31,6 +26,11 @@ void fill_restarts(const StageFacts& stage, StageStatus& row) {
 }
 
 }  // namespace
+
+double time_at(const std::optional<nlohmann::json>& object, const char* key) {
+  if (!object || !object->contains(key) || !object->at(key).is_string()) return 0;
+  return unix_time_of(object->at(key).get<std::string>());
+}
 
 void fill_from_files(const StageFacts& stage, StageStatus& row) {
   row.warning = stage.warning;

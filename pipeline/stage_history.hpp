@@ -8,6 +8,9 @@
 // What the files of one stage, and Slurm's memory, say of what was. Pure.
 namespace stylescope {
 
+// Unix time of a UTC text in stage.json or resume.json; 0 where it is not there.
+double time_at(const std::optional<nlohmann::json>& object, const char* key);
+
 // Progress, shares and restarts, as the files tell.
 void fill_from_files(const StageFacts& stage, StageStatus& row);
 // While shares are at work, the stage's progress is theirs together.
