@@ -2,13 +2,13 @@
 
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
+#include "pipeline/log_line.hpp"
 #include "pipeline/provenance.hpp"
 #include "pipeline/run_directory.hpp"
 #include "pipeline/stage_history.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -163,7 +163,6 @@ RunFacts RunView::facts(double queue_seconds) {
 }
 
 std::string last_warning(const fs::path& log, double since) {
-  static constexpr std::string_view kMark = " warning: ";
   std::ifstream in(log, std::ios::binary);
   if (!in) return "";
   in.seekg(0, std::ios::end);
@@ -171,13 +170,9 @@ std::string last_warning(const fs::path& log, double since) {
   in.seekg(std::max<std::streamoff>(0, size - kTail));
   std::string last;
   for (std::string line; std::getline(in, line);) {
-    const auto mark = line.find(kMark);
-    if (mark == std::string::npos || mark > 30) continue;
-    std::tm parts{};
-    if (!::strptime(line.c_str(), "%Y-%m-%d %H:%M:%S", &parts)) continue;
-    parts.tm_isdst = -1;
+    const auto warning = parse_log_line(line, "warning");
     // The log's time carries milliseconds, `since` whole seconds.
-    if (static_cast<double>(::mktime(&parts)) + 1 >= since) last = line.substr(mark + kMark.size());
+    if (warning && warning->time + 1 >= since) last = warning->text;
   }
   return last;
 }

@@ -2,11 +2,11 @@
 
 #include "distributed/verdict.hpp"
 #include "io/stage_state.hpp"
+#include "pipeline/log_line.hpp"
 #include "pipeline/work_mark.hpp"
 #include "slurm/cluster.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <fstream>
 
 namespace fs = std::filesystem;
@@ -14,31 +14,15 @@ namespace fs = std::filesystem;
 namespace stylescope {
 namespace {
 
-struct LoggedError {
-  double time = 0;
-  std::string text;
-};
-
-// "2026-11-25 07:13:05.980 error: text", in local time.
-std::optional<LoggedError> parsed(const std::string& line) {
-  static constexpr std::string_view kMark = " error: ";
-  const auto mark = line.find(kMark);
-  if (mark == std::string::npos || mark > 30) return std::nullopt;
-  std::tm parts{};
-  if (!::strptime(line.c_str(), "%Y-%m-%d %H:%M:%S", &parts)) return std::nullopt;
-  parts.tm_isdst = -1;
-  return LoggedError{static_cast<double>(::mktime(&parts)), line.substr(mark + kMark.size())};
-}
-
 // The first error that a rank of the session logged: the others are its echo.
 std::string first_error(const fs::path& logs, const std::string& label, double since) {
-  std::optional<LoggedError> first;
+  std::optional<LogLine> first;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(logs, ignored)) {
     if (!entry.path().filename().string().starts_with(label + ".rank-")) continue;
     std::ifstream in(entry.path());
     for (std::string line; std::getline(in, line);) {
-      const auto error = parsed(line);
+      const auto error = parse_log_line(line, "error");
       // Lines carry milliseconds, which the parsing drops.
       if (!error || error->time < since - 1) continue;
       if (!first || error->time < first->time) first = error;

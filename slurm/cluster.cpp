@@ -1,9 +1,9 @@
 #include "slurm/cluster.hpp"
 
 #include "io/base/error.hpp"
+#include "slurm/whole_number.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <sstream>
 
@@ -54,27 +54,19 @@ std::string joined(const auto& values) {
   return text.str();
 }
 
-std::optional<int64_t> whole(const std::string& text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || number < 0)
-    return std::nullopt;
-  return number;
-}
-
 // "1-02:03:04", "03:04", "4"; nothing for UNLIMITED, INVALID, NOT_SET.
 std::optional<int64_t> seconds(const std::string& text) {
   const auto dash = text.find('-');
   int64_t total = 0;
   if (dash != std::string::npos) {
-    const auto days = whole(text.substr(0, dash));
+    const auto days = whole_number(text.substr(0, dash));
     if (!days) return std::nullopt;
     total = *days * 24;
   }
   const Words parts = split(dash == std::string::npos ? text : text.substr(dash + 1), ':');
   if (parts.size() > 3 || (dash != std::string::npos && parts.size() != 3)) return std::nullopt;
   for (size_t i = 0; i < parts.size(); ++i) {
-    const auto part = whole(parts[i]);
+    const auto part = whole_number(parts[i]);
     if (!part) return std::nullopt;
     total = (i == 0 ? total : total * 60) + *part;
   }
@@ -86,9 +78,10 @@ int64_t tasks_in(const std::string& list) {
   int64_t count = 0;
   for (const auto& range : split(list.substr(0, list.find('%')), ',')) {
     const auto colon = range.find(':');
-    const auto step = colon == std::string::npos ? 1 : whole(range.substr(colon + 1)).value_or(1);
+    const auto step =
+        colon == std::string::npos ? 1 : whole_number(range.substr(colon + 1)).value_or(1);
     const auto ends = split(range.substr(0, colon), '-');
-    const auto first = whole(ends.front()), last = whole(ends.back());
+    const auto first = whole_number(ends.front()), last = whole_number(ends.back());
     if (!first || !last || *last < *first) continue;
     count += (*last - *first) / std::max<int64_t>(step, 1) + 1;
   }
@@ -101,8 +94,8 @@ std::string unless(const std::string& text, std::initializer_list<const char*> n
 
 QueuedJob queued(const Words& fields) {
   QueuedJob job;
-  job.id = whole(fields[0]).value_or(0);
-  if (const auto task = whole(fields[1]))
+  job.id = whole_number(fields[0]).value_or(0);
+  if (const auto task = whole_number(fields[1]))
     job.task = *task;
   else if (unless(fields[1], {"N/A", ""}) != "")
     job.tasks = tasks_in(fields[1]);
@@ -110,7 +103,7 @@ QueuedJob queued(const Words& fields) {
   job.reason = fields[3];
   job.nodes = unless(fields[4], {"(null)", "N/A"});
   job.dependency = unless(fields[5], {"(null)", "N/A"});
-  job.restarts = whole(fields[6]).value_or(0);
+  job.restarts = whole_number(fields[6]).value_or(0);
   job.elapsed = seconds(fields[7]).value_or(0);
   job.left = seconds(fields[8]).value_or(-1);
   job.start = unless(fields[9], {"N/A", "Unknown"});
@@ -120,12 +113,13 @@ QueuedJob queued(const Words& fields) {
 FinishedJob finished(const Words& fields) {
   FinishedJob job;
   const auto id = fields[0].substr(0, fields[0].find('_'));
-  job.id = whole(id).value_or(0);
-  if (id.size() < fields[0].size()) job.task = whole(fields[0].substr(id.size() + 1)).value_or(-1);
+  job.id = whole_number(id).value_or(0);
+  if (id.size() < fields[0].size())
+    job.task = whole_number(fields[0].substr(id.size() + 1)).value_or(-1);
   job.state = fields[1].substr(0, fields[1].find(' '));  // "CANCELLED by 1000"
   const auto codes = split(fields[2], ':');
-  const auto signal = codes.size() > 1 ? whole(codes[1]).value_or(0) : 0;
-  job.exit_code = static_cast<int>(signal > 0 ? 128 + signal : whole(codes[0]).value_or(0));
+  const auto signal = codes.size() > 1 ? whole_number(codes[1]).value_or(0) : 0;
+  job.exit_code = static_cast<int>(signal > 0 ? 128 + signal : whole_number(codes[0]).value_or(0));
   job.nodes = unless(fields[3], {"None assigned", "(null)"});
   return job;
 }
@@ -198,7 +192,7 @@ int64_t Slurm::submit(const Words& options, const std::string& script) const {
   // Sites may print words of their own before it.
   const auto answer = lines(said.out);
   if (said.code == 0 && !answer.empty())
-    if (const auto id = whole(answer.back().substr(0, answer.back().find(';')))) return *id;
+    if (const auto id = whole_number(answer.back().substr(0, answer.back().find(';')))) return *id;
   if (said.code < 0) throw Error(what_went_wrong("sbatch", said));
   std::string errors;
   for (const auto& line : lines(said.err)) errors += (errors.empty() ? "" : "; ") + line;
@@ -272,7 +266,7 @@ int64_t Slurm::max_array_size() const {
   constexpr int64_t kDefault = 1001;
   for (const auto& line : lines(run_({"scontrol", "show", "config"}).out))
     if (line.starts_with("MaxArraySize"))
-      return whole(trimmed(line.substr(line.find('=') + 1))).value_or(kDefault);
+      return whole_number(trimmed(line.substr(line.find('=') + 1))).value_or(kDefault);
   return kDefault;
 }
 

@@ -1,9 +1,9 @@
 #include "slurm/resources.hpp"
 
 #include "io/base/error.hpp"
+#include "slurm/whole_number.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 namespace stylescope {
@@ -14,20 +14,12 @@ void fill(Value& own, const Value& behind) {
   if (own == Value{}) own = behind;
 }
 
-std::optional<int64_t> whole(const std::string& text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || number < 0)
-    return std::nullopt;
-  return number;
-}
-
 // "1:30:00" -> 1 30 0; empty where a part is no number.
 std::vector<int64_t> parts(const std::string& text) {
   std::vector<int64_t> numbers;
   for (size_t at = 0; at <= text.size();) {
     const size_t colon = std::min(text.find(':', at), text.size());
-    const auto number = whole(text.substr(at, colon - at));
+    const auto number = whole_number(text.substr(at, colon - at));
     if (!number) return {};
     numbers.push_back(*number);
     at = colon + 1;
@@ -114,7 +106,7 @@ int64_t seconds_of(const std::string& time, const std::string& where) {
                      "hours:minutes:seconds (24:00:00) or days-hours (2-12)");
   };
   const size_t dash = time.find('-');
-  const auto days = dash == std::string::npos ? 0 : whole(time.substr(0, dash)).value_or(-1);
+  const auto days = dash == std::string::npos ? 0 : whole_number(time.substr(0, dash)).value_or(-1);
   const auto p = parts(dash == std::string::npos ? time : time.substr(dash + 1));
   if (days < 0 || p.empty() || p.size() > 3) return refuse();
   if (dash != std::string::npos)  // days-hours[:minutes[:seconds]]
