@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <unistd.h>
 
@@ -56,7 +57,9 @@ void rename_or_fail(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 void publish_file(const fs::path& target, const std::function<void(const fs::path&)>& write) {
-  const fs::path temporary = target.string() + ".tmp" + std::to_string(::getpid());
+  // Process ids repeat from host to host, and inside containers.
+  const fs::path temporary = target.string() + ".tmp" + std::to_string(::getpid()) + "-" +
+                             std::to_string(std::random_device()());
   try {
     write(temporary);
     sync_file(temporary);

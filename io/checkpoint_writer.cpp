@@ -22,12 +22,12 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::save(int64_t step,
                             const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
                             nlohmann::json numbers) {
+  const auto asked = std::chrono::steady_clock::now();
   join();
   if (failure_) return;
-  begin_ = std::chrono::steady_clock::now();
   try {
     copy(step, tensors, std::move(numbers));
-    start();
+    start(asked);
   } catch (...) {  // no memory, no thread
     failure_ = std::current_exception();
     done_ = true;
@@ -51,14 +51,15 @@ void CheckpointWriter::copy(int64_t step,
   }
 }
 
-void CheckpointWriter::start() {
+void CheckpointWriter::start(std::chrono::steady_clock::time_point asked) {
   done_ = false;
-  thread_ = quiet_thread([this] {
+  thread_ = quiet_thread([this, asked] {
     try {
       if (before_) before_();
       directory_.save(buffer_);
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin_;
-      longest_ = std::max(longest_.load(), took.count());
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - asked;
+      // This thread alone writes it.
+      longest_.store(std::max(longest_.load(), took.count()), std::memory_order_release);
     } catch (...) {
       failure_ = std::current_exception();
     }

@@ -33,8 +33,9 @@ class CheckpointWriter {
             nlohmann::json numbers);
   // Has one of the saves that have ended failed?
   bool failed() const { return done_.load(std::memory_order_acquire) && failure_; }
-  // The longest of this writer's checkpoints so far, from the call of save to the disk.
-  double longest_seconds() const { return longest_.load(std::memory_order_relaxed); }
+  // The longest time, in seconds, from a call of save() to its checkpoint on disk, of those that
+  // are there by now; 0: none is.
+  double longest_seconds() const { return longest_.load(std::memory_order_acquire); }
   // Returns when nothing is under way; throws what failed, once.
   void wait();
 
@@ -42,15 +43,14 @@ class CheckpointWriter {
   void join();
   void copy(int64_t step, const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
             nlohmann::json numbers);
-  void start();
+  void start(std::chrono::steady_clock::time_point asked);
 
   CheckpointDirectory directory_;
   std::function<void()> before_;
   Checkpoint buffer_;  // the writer's while one is under way
   std::thread thread_;
-  std::chrono::steady_clock::time_point begin_;
-  std::atomic<double> longest_ = 0;
   std::atomic<bool> done_ = true;
+  std::atomic<double> longest_ = 0;
   std::exception_ptr failure_;  // the writer's until done_
 };
 

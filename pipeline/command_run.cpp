@@ -6,19 +6,36 @@
 #include "pipeline/launch.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/runner.hpp"
+#include "pipeline/session_outcome.hpp"
 #include "pipeline/startup_check.hpp"
 #include "pipeline/stop_deadline.hpp"
 
+#include <charconv>
 #include <iostream>
 #include <memory>
+#include <tuple>
+#include <utility>
 
 namespace stylescope {
 namespace {
 
+// "2/8": the share 2 of 8, from 0. Throws UsageError.
+std::pair<int64_t, int64_t> parse_share(const std::string& text) {
+  const char* const end = text.data() + text.size();
+  int64_t task = -1, tasks = 0;
+  const auto first = std::from_chars(text.data(), end, task);
+  const bool slash = first.ec == std::errc() && first.ptr != end && *first.ptr == '/';
+  const auto second = slash ? std::from_chars(first.ptr + 1, end, tasks) : first;
+  if (!slash || second.ec != std::errc() || second.ptr != end || task < 0 || task >= tasks)
+    throw UsageError("--task " + text +
+                     ": is no share; say which of how many, from 0: --task 0/8 to --task 7/8");
+  return {task, tasks};
+}
+
 struct RunCommand {
-  std::string file, from;
+  std::string file, from, share;
   std::vector<std::string> only, overrides;
-  int64_t stop_after = 0;
+  int64_t stop_after = 0, task = -1, tasks = 0;
   bool dry_run = false, dump_default = false, strict = false;
   Config config;
   std::vector<Stage> selected;
@@ -34,7 +51,23 @@ struct RunCommand {
     if (file.empty()) throw UsageError("CONFIG is required; see stylescope run --help");
     config = load_config(file, overrides);
     selected = select(stages_of(config), from, only);
+    if (!share.empty()) share_out();
     if (dry_run && launched_rank() == 0) forecast_run();
+  }
+
+  void share_out() {
+    std::tie(task, tasks) = parse_share(share);
+    if (selected.size() != 1 || only.empty())
+      throw UsageError("--task " + share + ": is a share of one stage; name it: --only tile");
+    if (!selected.front().pieces)
+      throw UsageError("--task " + share + ": stage '" + selected.front().name +
+                       "' cannot be shared out to tasks (tile can); leave out --task");
+  }
+
+  std::vector<std::string> sessions() const {
+    std::vector<std::string> names;
+    for (const auto& stage : selected) names.push_back(session_name(stage.name, task));
+    return names;
   }
 
   void forecast_run() {
@@ -48,19 +81,36 @@ struct RunCommand {
     }
   }
 
+  // A failure here is one of the first stage's.
+  Launch start(Communicator& world, StopSignal& stop) {
+    SessionOutcome outcome(config.run_dir, world.is_root());
+    outcome.of(sessions().front());
+    try {
+      return launch(world, stop, config.device, config.precision, config.threads,
+                    config.distributed.backend);
+    } catch (...) {
+      outcome.failed();
+      throw;
+    }
+  }
+
   void run(Communicator& world) {
     if (dump_default || dry_run) return;
     world.set_deadlines(config.distributed.deadlines());
     StopSignal stop;
-    const StopDeadline stop_deadline(stop, world, config.distributed.stop_deadline);
+    const StopDeadline stop_deadline(stop, world, config.distributed.stop_deadline,
+                                     [this](const std::string& cause) {
+                                       interrupt_sessions(config.run_dir, sessions(), cause);
+                                     });
     RunSettings settings{config.name, config.run_dir, key(), to_yaml(config, false),
                          {},          only.empty()};
     for (const auto& stage : stages_of(config)) settings.all_stages.push_back(stage.name);
     settings.images = config.images_file();
     settings.stop_after = stop_after;
+    settings.task = task;
+    settings.tasks = tasks;
     settings.reduction = config.distributed.reduction;
-    const Launch at = launch(world, stop, config.device, config.precision, config.threads,
-                             config.distributed.backend);
+    const Launch at = start(world, stop);
     at.world.set_deadlines(config.distributed.deadlines());
     run_stages(selected, settings, at);
     log::info("all done: {}", config.run_dir);
@@ -77,6 +127,10 @@ Task add_run(CLI::App& app) {
   app.add_option("--only", command->only, "these stages alone, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_option(
+      "--task", command->share,
+      "K/N: of the one stage that is chosen (--only tile) the share K of N, counted from "
+      "0; tasks work at the same time, and a run without --task puts all together");
   app.add_option("--set", command->overrides,
                  "section.key=value, over what the file says; may be repeated")
       ->allow_extra_args(false);

@@ -1,24 +1,29 @@
 #pragma once
 
+#include "io/flock.hpp"
+
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace stylescope {
 
-// An flock on `file` for as long as the object lives; the file stays, the lock goes with the
-// process however it ends. Held elsewhere: throws Error that names the process and host. File
-// systems that know no flock give a warning.
+// A lock on `file` for as long as the object lives, with the name of its holder for whoever is
+// refused: held elsewhere, it throws TransientError that names the process and host. File systems
+// that know no flock give a warning.
 class FileLock {
  public:
-  enum class Mode { shared, exclusive };
+  using Mode = Flock::Mode;
   FileLock(const std::filesystem::path& file, Mode mode);
-  ~FileLock();
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
+  // Nothing where it is held elsewhere.
+  static std::unique_ptr<FileLock> if_free(const std::filesystem::path& file, Mode mode);
 
  private:
-  int descriptor_ = -1;
+  explicit FileLock(const std::filesystem::path& file) : flock_(file) {}
+  void sign();
+
+  Flock flock_;
 };
 
 // Who holds a FileLock, as far as can be told without taking it: a look disturbs nobody. A holder

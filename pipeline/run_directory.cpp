@@ -16,11 +16,6 @@ constexpr const char* kResumeFile = "resume.json";
 // Of a stage under way (stages/training/training_loop.cpp); not part of what it publishes.
 constexpr const char* kCheckpoints = "checkpoints";
 
-// News of a stage under way (io/stage_state.hpp).
-bool is_news(const std::string& name) {
-  return name.starts_with(kProgressFile) || name.starts_with(kCheckpointTimesFile);
-}
-
 std::optional<nlohmann::json> read_json(const fs::path& file, const std::string& advice) {
   if (!fs::exists(file)) return std::nullopt;
   try {
@@ -49,7 +44,13 @@ std::optional<nlohmann::json> RunDirectory::resume_record(const std::string& nam
 }
 
 bool RunDirectory::has_partial(const std::string& name) const {
-  return fs::is_directory(partial(name)) && !fs::is_empty(partial(name));
+  // Another process may be publishing it, or moving it aside.
+  std::error_code gone;
+  return fs::is_directory(partial(name), gone) && !fs::is_empty(partial(name), gone) && !gone;
+}
+
+bool RunDirectory::is_complete(const std::string& name) const {
+  return fs::exists(partial(name) / kStageFile);
 }
 
 void RunDirectory::move_aside(const fs::path& folder) const {
@@ -89,9 +90,10 @@ void RunDirectory::publish(const std::string& name, nlohmann::json record) {
   if (fs::exists(stage(name))) move_aside(stage(name));
   publish_directory(folder, stage(name));
   std::error_code ignored;
-  for (const char* file : {kResumeFile, kProgressFile, kCheckpointTimesFile})
-    fs::remove(stage(name) / file, ignored);
+  fs::remove(stage(name) / kResumeFile, ignored);
   fs::remove_all(stage(name) / kCheckpoints, ignored);
+  for (const auto& entry : fs::directory_iterator(stage(name)))
+    if (is_stage_news(entry.path().filename().string())) fs::remove(entry.path(), ignored);
 }
 
 bool RunDirectory::publish_left_over(const std::string& name, const nlohmann::json& key) {
@@ -118,7 +120,7 @@ nlohmann::json outputs_of(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = fs::relative(entry.path(), folder).string();
     if (!entry.is_regular_file() || name == kStageFile || name == kResumeFile) continue;
-    if (is_news(name)) continue;
+    if (is_stage_news(name)) continue;
     if (name.starts_with(kCheckpoints)) continue;  // needed until the stage is published, no longer
     outputs[name] = {{"size", entry.file_size()}, {"sha256", sha256_of_file(entry.path())}};
   }

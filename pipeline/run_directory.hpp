@@ -29,6 +29,8 @@ class RunDirectory {
   // resume.json of an unfinished one.
   std::optional<nlohmann::json> resume_record(const std::string& name) const;
   bool has_partial(const std::string& name) const;
+  // Does the partial folder lack but the rename? (publish_left_over makes sure.)
+  bool is_complete(const std::string& name) const;
 
   // Makes an empty <stage>.partial with this resume.json; one that is there is moved aside.
   void begin(const std::string& name, const nlohmann::json& resume);

@@ -42,12 +42,12 @@ std::vector<ShareFacts> shares_of(const fs::path& dir, const std::string& stage,
   std::vector<ShareFacts> shares(static_cast<size_t>(count));
   const double submitted = unix_time_of(jobs.submitted);
   for (size_t k = 0; k < shares.size(); ++k) {
-    const std::string task = "task-" + std::to_string(k);
-    shares[k].outcome = read_state<StageOutcome>(outcome_file(dir, stage + "." + task));
+    const auto task = static_cast<int64_t>(k);
+    shares[k].outcome = read_state<StageOutcome>(outcome_file(dir, session_name(stage, task)));
     // An earlier submission's.
     if (shares[k].outcome && shares[k].outcome->updated + 1 < submitted) shares[k].outcome.reset();
     shares[k].progress =
-        read_state<StageProgress>(dir / (stage + ".partial") / ("progress." + task + ".json"));
+        read_state<StageProgress>(dir / (stage + ".partial") / progress_file_name(task));
   }
   return shares;
 }
@@ -104,7 +104,7 @@ StageFacts RunView::facts_of(const std::string& name, const std::vector<std::str
   });
   // A finished stage has its last progress still.
   for (const auto& folder : {directory.partial(name), directory.stage(name)})
-    if (!facts.progress) facts.progress = read_state<StageProgress>(folder / kProgressFile);
+    if (!facts.progress) facts.progress = read_state<StageProgress>(folder / progress_file_name());
   facts.sessions = read_sessions(SlurmFiles(dir_).sessions(name));
   if (const auto found = book.stages.find(name); found != book.stages.end()) {
     facts.jobs = found->second;

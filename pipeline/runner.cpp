@@ -7,12 +7,13 @@
 #include "io/stage_state.hpp"
 #include "pipeline/file_lock.hpp"
 #include "pipeline/provenance.hpp"
+#include "pipeline/session_outcome.hpp"
 #include "pipeline/startup_check.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <set>
-#include <unistd.h>
 
 namespace fs = std::filesystem;
 
@@ -24,51 +25,47 @@ using nlohmann::json;
 class Runner {
  public:
   Runner(const RunSettings& settings, const Launch& launch)
-      : settings_(settings), launch_(launch), directory_(settings.run_dir) {}
+      : settings_(settings),
+        launch_(launch),
+        directory_(settings.run_dir),
+        outcome_(settings.run_dir, launch.world.is_root()) {}
 
   void run(const std::vector<Stage>& selected) {
-    at_work_ = selected.front().name;
     try {
       run_all(selected);
-    } catch (const Interrupted& error) {
-      if (world().is_root()) tell("interrupted", error.what());
-      throw;
-    } catch (const TransientError& error) {
-      tell("broken", error.what());
-      throw;
-    } catch (const Error& error) {
-      tell("failed", error.what());
-      throw;
-    } catch (const std::exception& error) {
-      tell("broken", error.what());
+    } catch (...) {
+      outcome_.failed();
       throw;
     }
   }
 
  private:
   Communicator& world() { return launch_.world; }
-
-  // For whoever decides whether the stage is to go on (io/stage_state.hpp). Every rank tells of its
-  // own failure: the root may hear of it no more.
-  void tell(const std::string& state, const std::string& cause = "") {
-    if (at_work_.empty()) return;
-    write_state(outcome_file(settings_.run_dir, at_work_),
-                StageOutcome{state, cause, host_name(), ::getpid(), unix_time()});
+  bool is_task() const { return settings_.task >= 0; }
+  std::string session_of(const Stage& stage) const {
+    return session_name(stage.name, settings_.task);
   }
 
   void run_all(const std::vector<Stage>& selected) {
+    // What happens before the first stage is told as of it, and stands in its log.
+    const std::string first = session_of(selected.front());
+    outcome_.of(first);
     on_root(world(), [&] { open(selected); });
-    // What is said before the first stage stands in its file.
-    const std::string& first = selected.front().name;
     if (world().is_root()) log::to_file(settings_.run_dir, first, 0);
     startup_check(launch_, settings_.config_yaml, settings_.run_dir);
     // Only now is it sure that this is the root's folder.
     if (!world().is_root()) log::to_file(settings_.run_dir, first, world().rank());
-    for (const auto& stage : selected) {
-      if (stage.name != first) log::to_file(settings_.run_dir, stage.name, world().rank());
+    for (size_t i = 0; i < selected.size(); ++i) {
+      const Stage& stage = selected[i];
+      if (i > 0) {
+        outcome_.of(session_of(stage));
+        log::to_file(settings_.run_dir, session_of(stage), world().rank());
+      }
       run_one(stage);
-      if (launch_.stop.agreed(world()))
-        throw Interrupted("stopped after stage '" + stage.name + "'; run again to go on");
+      if (!launch_.stop.agreed(world())) continue;
+      // The stage is done: what was interrupted is the next.
+      if (i + 1 < selected.size()) outcome_.of(session_of(selected[i + 1]));
+      throw Interrupted("stopped after stage '" + stage.name + "'; run again to go on");
     }
   }
 
@@ -86,18 +83,20 @@ class Runner {
   }
 
   void run_one(const Stage& stage) {
-    at_work_ = stage.name;
-    std::optional<FileLock> lock;
+    StageLocks locks;
     std::string resume_text;
-    on_root(world(), [&] {
-      lock.emplace(settings_.run_dir / ("." + stage.name + ".lock"), FileLock::Mode::exclusive);
-      resume_text = prepare(stage);
-    });
+    on_root(world(), [&] { resume_text = is_task() ? join(stage, locks) : take(stage, locks); });
     resume_text = world().broadcast(resume_text, 0);
-    if (world().is_root()) tell(resume_text.empty() ? "done" : "running");
-    if (resume_text.empty()) return at_work_.clear();
-    json resume = json::parse(resume_text);
+    if (resume_text.empty()) {
+      outcome_.done();
+      return;
+    }
+    outcome_.running();
+    work(stage, json::parse(resume_text));
+    outcome_.done();
+  }
 
+  void work(const Stage& stage, const json& resume) {
     const auto begin = std::chrono::steady_clock::now();
     RunContext context{world(),
                        launch_.device,
@@ -109,22 +108,86 @@ class Runner {
                        settings_.images,
                        settings_.reduction,
                        settings_.stop_after,
-                       directory_.partial(stage.name) / kProgressFile};
+                       directory_.partial(stage.name) / progress_file_name(settings_.task),
+                       settings_.task,
+                       settings_.tasks};
     world().doing(stage.name.c_str(), -1);
-    json metrics = stage.run(context);
+    const json metrics = stage.run(context);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
     // Also the point at which every rank has written its files.
     const auto machines =
         world().all_gather(json{{"host", host_name()}, {"cpu", cpu_type()}}.dump());
-    on_root(world(), [&] {
-      publish(stage, resume, metrics, seconds, machines);
-      tell("done");
-    });
+    if (!is_task()) on_root(world(), [&] { publish(stage, resume, metrics, seconds, machines); });
     world().doing("", -1);
-    at_work_.clear();
-    log::info("{}: done in {:.1f} s", stage.name, seconds);
+    log::info("{}: done in {:.1f} s", session_of(stage), seconds);
+  }
+
+  // What the root holds while a stage works. Whoever makes a stage holds <stage>.lock for itself
+  // alone; tasks hold it together, and each a lock of its own number.
+  struct StageLocks {
+    std::unique_ptr<FileLock> number, stage;
+  };
+  fs::path lock_file(const std::string& name) const {
+    return settings_.run_dir / ("." + name + ".lock");
+  }
+
+  std::string take(const Stage& stage, StageLocks& locks) {
+    locks.stage = std::make_unique<FileLock>(lock_file(stage.name), FileLock::Mode::exclusive);
+    return prepare(stage);
+  }
+
+  // Tasks decide one after another, and each either alone with the stage or beside others that work
+  // already: then it begins nothing. (A lock cannot be turned from exclusive into shared in one
+  // step. Who comes in between is a run without a task: it finds what was begun, and this task is
+  // refused.)
+  std::string join(const Stage& stage, StageLocks& locks) {
+    using Mode = FileLock::Mode;
+    locks.number = std::make_unique<FileLock>(lock_file(session_of(stage)), Mode::exclusive);
+    Flock turn(lock_file(stage.name + ".turn"));
+    turn.lock(Mode::exclusive, Flock::Wait::yes);
+    if (const auto alone = FileLock::if_free(lock_file(stage.name), Mode::exclusive))
+      prepare_task(stage, true);
+    locks.stage = std::make_unique<FileLock>(lock_file(stage.name), Mode::shared);
+    const std::string resume = prepare_task(stage, false);
+    if (resume.empty())
+      log::info("{}: nothing is left to do", session_of(stage));
+    else
+      log::info("{}: starts (share {} of {})", session_of(stage), settings_.task, settings_.tasks);
+    return resume;
+  }
+
+  std::string prepare_task(const Stage& stage, bool alone) {
+    const Decision decision = decide(stage, settings_.key, directory_, {});
+    if (decision.action == Action::up_to_date) return "";
+    // Complete but for its name, which a run without a task gives it.
+    if (decision.action == Action::resume && directory_.is_complete(stage.name)) return "";
+    const fs::path partial = directory_.partial(stage.name);
+    json resume;
+    if (decision.action == Action::resume) {
+      resume = *directory_.resume_record(stage.name);
+    } else {
+      validate(alone, partial.string(),
+               ": other tasks work there, for another configuration or other inputs (",
+               decision.notes.empty() ? decision.reason : decision.notes.front(),
+               "); wait until they have ended");
+      for (const auto& note : decision.notes) log::warn("{}: {}", stage.name, note);
+      resume = begun(stage, decision.key);
+    }
+    share_out(stage, resume, alone);
+    return resume.dump();
+  }
+
+  // Shares of another number of tasks would overlap.
+  void share_out(const Stage& stage, json& resume, bool alone) {
+    const auto before = resume.value("tasks", int64_t{0});
+    if (before == settings_.tasks) return;
+    validate(alone, directory_.partial(stage.name).string(),
+             ": other tasks work there, each on one of ", before, " shares (this one: of ",
+             settings_.tasks, "); wait until they have ended, or say --task K/", before);
+    resume["tasks"] = settings_.tasks;
+    directory_.update_resume(stage.name, resume);
   }
 
   // Decides; "" when there is nothing to do, else the content of the partial folder's resume.json.
@@ -208,8 +271,8 @@ class Runner {
   const RunSettings& settings_;
   Launch launch_;
   RunDirectory directory_;
+  SessionOutcome outcome_;
   std::optional<FileLock> run_lock_;
-  std::string at_work_;  // the stage, or the first one before it; "": between two
 };
 
 }  // namespace

@@ -26,6 +26,9 @@ struct Stage {
   // A fingerprint of what it reads from outside the run directory; throws Error where that is not
   // there. May be empty.
   std::function<std::string()> outside;
+  // Into how many shares it can be cut (RunContext::task) at most; empty: it cannot be. Throws as
+  // `outside` does.
+  std::function<int64_t()> pieces;
 
   void describe(Fields& f) const { section(f); }
 };

@@ -11,9 +11,15 @@ std::string weights_fingerprint(const std::string& file) {
 }
 
 Stage images_stage(Config& config) {
-  if (config.images == "tile")
-    return make_stage("tile", "whole-slide images to images.h5, split by subject", 1, {},
-                      config.tile, run_tile, [&config] { return tile_fingerprint(config.tile); });
+  if (config.images == "tile") {
+    auto stage =
+        make_stage("tile", "whole-slide images to images.h5, split by subject", 1, {}, config.tile,
+                   run_tile, [&config] { return tile_fingerprint(config.tile); });
+    stage.pieces = [&config] {
+      return count_slides(config.tile, static_cast<uint64_t>(config.seed));
+    };
+    return stage;
+  }
   return make_stage("ingest", "pictures to images.h5, split by subject", 1, {}, config.ingest,
                     run_ingest, [&config] { return ingest_fingerprint(config.ingest); });
 }

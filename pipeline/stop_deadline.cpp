@@ -10,8 +10,13 @@
 
 namespace stylescope {
 
-StopDeadline::StopDeadline(const StopSignal& stop, Communicator& world, double seconds)
-    : stop_(stop), world_(world), seconds_(seconds), thread_(quiet_thread([this] { watch(); })) {}
+StopDeadline::StopDeadline(const StopSignal& stop, Communicator& world, double seconds,
+                           std::function<void(const std::string&)> before_leaving)
+    : stop_(stop),
+      world_(world),
+      seconds_(seconds),
+      before_leaving_(std::move(before_leaving)),
+      thread_(quiet_thread([this] { watch(); })) {}
 
 StopDeadline::~StopDeadline() {
   {
@@ -38,6 +43,7 @@ void StopDeadline::watch() {
         " s ago, and the work has not come to a point where it can (distributed.stop_deadline); "
         "leaves without a new checkpoint, run the same command again to go on from the last one");
     constexpr int code = static_cast<int>(ExitCode::interrupted);
+    if (before_leaving_) before_leaving_(text);
     if (world_.size() > 1) world_.abort(code, text);
     log::error("{}", text);
     std::_Exit(code);

@@ -4,7 +4,9 @@
 #include "distributed/stop_signal.hpp"
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace stylescope {
@@ -13,7 +15,9 @@ namespace stylescope {
 // ends the job with exit code 75: what was checkpointed before is there.
 class StopDeadline {
  public:
-  StopDeadline(const StopSignal& stop, Communicator& world, double seconds);
+  // `before_leaving` is told why, on this object's thread; may be empty.
+  StopDeadline(const StopSignal& stop, Communicator& world, double seconds,
+               std::function<void(const std::string& cause)> before_leaving = {});
   ~StopDeadline();
   StopDeadline(const StopDeadline&) = delete;
   StopDeadline& operator=(const StopDeadline&) = delete;
@@ -24,6 +28,7 @@ class StopDeadline {
   const StopSignal& stop_;
   Communicator& world_;
   double seconds_;
+  std::function<void(const std::string&)> before_leaving_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool over_ = false;

@@ -81,12 +81,23 @@ class Planner {
     script.signal_seconds =
         signal_seconds(config_, config_.run_dir, stage.name,
                        seconds_of(script.resources.time, "slurm: time of " + stage.name));
-    planned.array = stage.name == "tile" ? script.resources.array : 0;
+    planned.array = shares_of(stage, script.resources);
     std::vector<std::string> waits;
     for (const auto& input : stage.inputs)
       if (pending_.contains(input)) waits.push_back(input);
     planned.after = without_implied(waits, inputs_);
     return planned;
+  }
+
+  // Shares without a piece of work would be jobs for nothing.
+  int64_t shares_of(const Stage& stage, const Resources& resources) const {
+    const auto own = config_.slurm.stages.find(stage.name);
+    if (!stage.pieces && own != config_.slurm.stages.end() && own->second.array > 0)
+      throw UsageError("slurm.stages." + stage.name +
+                       ".array: this stage cannot be shared out to an array of jobs (tile can); "
+                       "give it nodes and tasks instead");
+    if (!stage.pieces || resources.array == 0) return 0;
+    return std::min(resources.array, stage.pieces());
   }
 
   Config& config_;

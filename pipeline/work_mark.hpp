@@ -7,9 +7,9 @@
 
 namespace stylescope {
 
-// How far a stage's work on disk is: the newest checkpoint of <stage>.partial, and how many
-// finished files it holds besides (logs, news and what is being written left out). A published
-// stage is as far as can be.
+// How far a stage is, by what lies on disk: the newest checkpoint of <stage>.partial, and the files
+// there that are whole and stay (slides, shards of pairs). A stage that is published, and not being
+// made again, is as far as can be: {the largest number, 0}. While others write there.
 WorkMark work_mark(const RunDirectory& directory, const std::string& stage);
 
 }  // namespace stylescope

@@ -44,6 +44,10 @@ void Resources::describe(Fields& f) {
   f.field("account", account, "sbatch --account");
   f.field("qos", qos, "sbatch --qos");
   f.field("constraint", constraint, "sbatch --constraint");
+  f.field("array", array, count,
+          "tile alone: share the slides out to so many jobs of these resources, side by side; 0: "
+          "one job for all");
+  f.field("array_limit", array_limit, count, "of them at work at the same time; 0: all");
   f.field("options", options, "further options of sbatch, as written: [--exclusive]");
 }
 

@@ -31,7 +31,12 @@ struct RunContext {
   int64_t stop_after = 0;
   // Where it says how far it is (io/stage_state.hpp); "": nowhere.
   std::filesystem::path progress_file = {};
+  // A stage that can be shared out: this world works on share `task` of `tasks`, at the same time
+  // as others in the same out_dir, and leaves it to a run without a task to put all together. -1:
+  // it works on all.
+  int64_t task = -1, tasks = 0;
 
+  bool is_task() const { return task >= 0; }
   std::filesystem::path images_file() const { return run_dir / images; }
   torch::TensorOptions options() const { return torch::dtype(dtype).device(device); }
 };

@@ -332,6 +332,11 @@ SlideList list_slides(const TileConfig& config, const fs::path& slides_dir, uint
   return list;
 }
 
+int64_t count_slides(const TileConfig& config, uint64_t seed) {
+  if (config.source == "phantom") return config.phantom.slides;
+  return static_cast<int64_t>(list_slides(config, config.path, seed).slides.size());
+}
+
 std::string tile_fingerprint(const TileConfig& config) {
   if (config.source == "phantom") return "phantom";
   const auto list = list_slides(config, config.path, 0);

@@ -42,6 +42,10 @@ struct SlideList {
 SlideList list_slides(const TileConfig& config, const std::filesystem::path& slides_dir,
                       uint64_t seed);
 
+// How many slides there are to tile, without opening any: of drawn slides the configured number.
+// Throws as list_slides does.
+int64_t count_slides(const TileConfig& config, uint64_t seed);
+
 // SHA-256 over what list_slides would find ("phantom" for drawn slides). Not collective.
 std::string tile_fingerprint(const TileConfig& config);
 

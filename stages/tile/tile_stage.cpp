@@ -2,9 +2,11 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/flock.hpp"
 #include "io/image_index.hpp"
 #include "io/image_set.hpp"
 #include "io/log.hpp"
+#include "io/stage_state.hpp"
 #include "stages/artifacts.hpp"
 #include "stages/images/bad_files.hpp"
 #include "stages/images/census.hpp"
@@ -20,8 +22,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <optional>
+#include <set>
 #include <sys/resource.h>
 #include <utility>
 
@@ -31,6 +35,8 @@ namespace stylescope {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kQueue = "queue";
 
 // Of this process, so far.
 double peak_memory_mb() {
@@ -61,6 +67,7 @@ class TileStage {
     const auto begin = std::chrono::steady_clock::now();
     const fs::path slides_dir = find_slides();
     list_ = list_slides(config_, slides_dir, context_.seed);
+    choose_mine();
     on_root(context_.world, [&] { open(); });
     TilingJob job{config_,
                   list_.mpp,
@@ -70,6 +77,7 @@ class TileStage {
                   context_.stop,
                   {}};
     tile_all(job);
+    if (context_.is_task()) return json::object();
     std::string metrics;
     on_root(context_.world, [&] { metrics = publish().dump(); });
     json result = json::parse(context_.world.broadcast(metrics, 0));
@@ -85,8 +93,14 @@ class TileStage {
     if (config_.source == "slides") return config_.path;
     fs::path dir = context_.out_dir / "drawn";
     const auto& drawn = config_.phantom;
-    // One rank draws: slides are drawn once, and what is there is kept.
+    // One rank draws, of one task: slides are drawn once, and what is there is kept. The others
+    // wait: the list has to know all slides.
     on_root(context_.world, [&] {
+      std::optional<Flock> turn;
+      if (context_.is_task()) {
+        turn.emplace(context_.run_dir / ".tile.draw.lock");
+        turn->lock(Flock::Mode::exclusive, Flock::Wait::yes);
+      }
       if (fs::is_directory(dir)) clear_left_overs(dir);
       write_slide_phantoms(dir, drawn.slide, context_.seed, drawn.slides,
                            config_.thread_count() * context_.world.size());
@@ -94,12 +108,39 @@ class TileStage {
     return dir;
   }
 
+  // The largest come first, so that every share gets large ones and small ones.
+  void choose_mine() {
+    const auto n = static_cast<int64_t>(list_.slides.size());
+    for (int64_t i = 0; i < n; ++i)
+      if (!context_.is_task() || i % context_.tasks == context_.task)
+        mine_.push_back(list_.slides[static_cast<size_t>(i)]);
+  }
+
   // What a killed run had begun.
-  static void clear_left_overs(const fs::path& folder) {
+  static void clear_left_overs(const fs::path& folder,
+                               const std::function<bool(const fs::path& whole)>& of = {}) {
     for (const auto& entry : fs::directory_iterator(folder)) {
       const auto ending = entry.path().extension().string();
-      if (ending == ".partial" || ending.starts_with(".tmp")) fs::remove(entry.path());
+      if (ending != ".partial" && !ending.starts_with(".tmp")) continue;
+      if (!of || of(fs::path(entry.path()).replace_extension())) fs::remove(entry.path());
     }
+  }
+
+  // Other tasks are writing theirs.
+  void clear_mine(const fs::path& folder) const {
+    std::set<fs::path> files;
+    for (const auto& slide : mine_) {
+      const SlideFiles of(context_.out_dir, slide.name);
+      files.insert({of.shard, of.overview, of.tissue, of.state, of.times});
+    }
+    clear_left_overs(folder, [&](const fs::path& whole) { return files.contains(whole); });
+  }
+
+  // All that killed runs and tasks had begun.
+  void clear_all() const {
+    clear_left_overs(context_.out_dir);
+    for (const auto& entry : fs::directory_iterator(context_.out_dir))
+      if (entry.path().filename().string().starts_with(kQueue)) fs::remove_all(entry.path());
   }
 
   // Before hours of work: what the list alone can tell.
@@ -122,9 +163,12 @@ class TileStage {
       fs::create_directories(folder, failure);
       validate(!failure, folder.string(), ": cannot be made (", failure.message(),
                "); check the run directory's permissions");
-      clear_left_overs(folder);
+      if (context_.is_task())
+        clear_mine(folder);
+      else
+        clear_left_overs(folder);
     }
-    clear_left_overs(context_.out_dir);
+    if (!context_.is_task()) clear_all();
     for (const auto& note : list_.notes) log::info("tile: {}", note);
     for (const auto& bad : list_.bad) log::warn("tile: {}: left out: {}", bad.path, bad.reason);
     check_bad();
@@ -134,18 +178,17 @@ class TileStage {
         "tile: {} slides; each rank has one slide open, at most {} MB of its decoded tiles and "
         "{:.0f} "
         "MB of tiles under way ({} threads)",
-        list_.slides.size(), config_.cache_mb, 40 * static_cast<double>(threads) * tile_mb,
-        threads);
+        mine_.size(), config_.cache_mb, 40 * static_cast<double>(threads) * tile_mb, threads);
   }
 
   void tile_all(TilingJob& job) {
-    const auto n = static_cast<int64_t>(list_.slides.size());
-    SlideQueue queue(context_.world, context_.out_dir / "queue", n);
+    const auto n = static_cast<int64_t>(mine_.size());
+    SlideQueue queue(context_.world, context_.out_dir / session_name(kQueue, context_.task), n);
     Progress progress("tile", n, 1, "slides", context_.world.is_root(), context_.progress_file);
     int64_t tiles = 0;
     std::optional<TiledSlide> tiled;  // the one before, on its way to the disk
     while (const auto next = queue.take()) {
-      const auto& listed = list_.slides[static_cast<size_t>(*next)];
+      const auto& listed = mine_[static_cast<size_t>(*next)];
       const int64_t before = tiles;
       job.progress = [&](int64_t kept) {
         tiles = before + kept;
@@ -279,10 +322,11 @@ class TileStage {
     std::sort(list_.bad.begin(), list_.bad.end(),
               [](const BadFile& a, const BadFile& b) { return a.path < b.path; });
     const fs::path file = context_.out_dir / "bad_files.csv";
-    write_bad_files(file, list_.bad);
+    // A task knows of its own slides alone: it leaves the list to the run that publishes.
+    if (!context_.is_task()) write_bad_files(file, list_.bad);
     check_bad_share({config_.path.empty() ? config_.list : config_.path, "slides",
                      "tile.max_bad_fraction", config_.max_bad_fraction},
-                    list_.bad, list_.listed, file.string());
+                    list_.bad, list_.listed, context_.is_task() ? "the log" : file.string());
   }
 
   json source() const {
@@ -297,6 +341,7 @@ class TileStage {
   const TileConfig& config_;
   RunContext& context_;
   SlideList list_;
+  std::vector<ListedSlide> mine_;  // of the task; else all
 };
 
 // What the run's list says of this slide; of one that is not in it, what lies in the run's folders

@@ -24,6 +24,10 @@ namespace stylescope {
 // Slides that give no tile are listed and left out; more of them than max_bad_fraction fail the
 // stage, after the lists were written. Images do not depend on ranks or threads. Collective; every
 // rank gets the metrics.
+//
+// A task (RunContext::task) makes the slides i of that list with i % tasks == task, beside other
+// tasks, and nothing that is of all slides: its metrics are empty. A run without a task over the
+// same folder makes what is left, and the rest of the files; they are the same as without tasks.
 nlohmann::json run_tile(const TileConfig& config, RunContext& context);
 
 // The tile whose middle lies at (x, y), level 0 pixels, as the stage would make it: (3, tile_px,

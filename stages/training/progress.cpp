@@ -12,7 +12,7 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 constexpr Seconds kRedraw{0.2};
 constexpr Seconds kPlainLine{10.0};
-constexpr Seconds kWritten{1.0};
+constexpr Seconds kFile{1.0};
 
 std::string time_text(double seconds) {
   char text[32];
@@ -36,9 +36,10 @@ Progress::Progress(std::string title, int64_t total_steps, int64_t per_step, std
       per_step_(per_step),
       shown_(shown),
       terminal_(isatty(STDERR_FILENO) != 0),
-      file_(std::move(file)),
-      begin_(std::chrono::steady_clock::now()),
-      last_shown_(begin_) {}
+      begin_(Clock::now()),
+      last_shown_(begin_),
+      file_(shown ? std::move(file) : std::filesystem::path()),
+      last_written_(Clock::time_point::min()) {}
 
 Progress::~Progress() {
   if (open_line_) std::fputc('\n', stderr);
@@ -46,34 +47,46 @@ Progress::~Progress() {
 
 void Progress::starts_at(int64_t step) {
   first_ = completed_ = step;
-  begin_ = last_shown_ = std::chrono::steady_clock::now();
+  begin_ = last_shown_ = Clock::now();
+  write_file(true);
 }
 
 double Progress::rate() const {
-  const double elapsed = Seconds(std::chrono::steady_clock::now() - begin_).count();
+  const double elapsed = Seconds(Clock::now() - begin_).count();
   return elapsed > 0 ? static_cast<double>((completed_ - first_) * per_step_) / elapsed : 0;
 }
 
 double Progress::seconds_left() const {
-  const auto done = static_cast<double>(completed_ - first_);
-  const double elapsed = Seconds(std::chrono::steady_clock::now() - begin_).count();
+  const double done = static_cast<double>(completed_ - first_);
+  const double elapsed = Seconds(Clock::now() - begin_).count();
   return done > 0 ? elapsed / done * static_cast<double>(total_ - completed_) : 0;
 }
 
-void Progress::write(const std::vector<std::pair<std::string, double>>& figures) {
-  const auto now = std::chrono::steady_clock::now();
-  if (completed_ < total_ && Seconds(now - last_written_) < kWritten) return;
-  last_written_ = now;
-  write_state(file_, StageProgress{title_, completed_, total_, rate(), unit_, seconds_left(),
-                                   unix_time(), figures});
+void Progress::write_file(bool now) {
+  const auto time = Clock::now();
+  if (file_.empty() || (!now && last_written_ > time - kFile)) return;
+  last_written_ = time;
+  StageProgress progress{title_, completed_,     total_,      rate(),
+                         unit_,  seconds_left(), unix_time(), figures_};
+  // JSON has no word for them.
+  std::erase_if(progress.figures, [](const auto& figure) { return !std::isfinite(figure.second); });
+  write_state(file_, progress);
+}
+
+void Progress::reached(int64_t completed_steps) {
+  completed_ = completed_steps;
+  write_file(completed_ >= total_);
 }
 
 void Progress::update(int64_t completed_steps,
                       const std::vector<std::pair<std::string, double>>& figures) {
-  completed_ = completed_steps;
-  if (!shown_) return;
-  if (!file_.empty()) write(figures);
-  const auto now = std::chrono::steady_clock::now();
+  if (!shown_) {
+    completed_ = completed_steps;
+    return;
+  }
+  figures_ = figures;
+  reached(completed_steps);
+  const auto now = Clock::now();
   const bool last = completed_ >= total_;
   if (!last && Seconds(now - last_shown_) < (terminal_ ? kRedraw : kPlainLine)) return;
   last_shown_ = now;

@@ -41,8 +41,7 @@ TrainingLoop::TrainingLoop(RunContext& context, const char* stage, const Checkpo
       writer_(directory_, [log = metrics_] { log.sync(); }),
       progress_(stage_, total_steps, images_per_step, "img", context.world.is_root(),
                 context.progress_file),
-      last_save_(std::chrono::steady_clock::now()),
-      last_step_(last_save_) {}
+      last_save_(std::chrono::steady_clock::now()) {}
 
 void TrainingLoop::add(const std::string& name, torch::Tensor tensor) {
   tensors_.emplace_back(name, std::move(tensor));
@@ -74,6 +73,8 @@ int64_t TrainingLoop::start() {
   context_.world.doing(stage_, 0);
   int64_t step = 0;
   on_root(context_.world, [&] {
+    if (const auto before = read_state<CheckpointTimes>(context_.out_dir / kCheckpointTimesFile))
+      times_.write_seconds = before->write_seconds;
     if (const auto newest = directory_.load_newest()) {
       load(*newest);
       step = newest->step;
@@ -145,15 +146,12 @@ void TrainingLoop::log(int64_t step, const Figures& figures) {
 
 void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figures) {
   const int64_t completed = step + 1;
-  const auto now = std::chrono::steady_clock::now();
-  times_.step_seconds =
-      std::max(times_.step_seconds, std::chrono::duration<double>(now - last_step_).count());
-  last_step_ = now;
   if (log_due(step)) {
     const auto due = figures();
     log(step, due);
     progress_.update(completed, due);
-    write_times();
+  } else {
+    progress_.reached(completed);
   }
   // One small reduction carries all questions: has anyone been asked to stop, does the root's clock
   // say "save", and has a checkpoint of the root's failed?
@@ -166,6 +164,7 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
                      by_time ? 1.0 : 0.0, writer_.failed() ? 1.0 : 0.0},
                     torch::kFloat64);
   context_.world.all_reduce(asked, ReduceOp::max);
+  note_step();
   if (asked[2].item<double>() > 0) finish();
   const bool stop = asked[0].item<double>() > 0 && completed < total_steps_;
   const bool by_steps = config_.steps > 0 && completed % config_.steps == 0;
@@ -176,13 +175,6 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
   throw Interrupted(
       detail::concatenate(stage_, ": stopped after step ", completed, " of ", total_steps_,
                           "; a checkpoint was written, run the same command again to go on"));
-}
-
-// For whoever has to say how long before its end a job must be told to stop.
-void TrainingLoop::write_times() {
-  if (!context_.world.is_root()) return;
-  times_.write_seconds = writer_.longest_seconds();
-  write_state(context_.out_dir / kCheckpointTimesFile, times_);
 }
 
 void TrainingLoop::save(int64_t completed) {
@@ -200,6 +192,24 @@ void TrainingLoop::save(int64_t completed) {
   stall_ += last_save_ - begin;
 }
 
+// Whoever asks for a stop just after one such moment waits until the next.
+void TrainingLoop::note_step() {
+  const auto now = std::chrono::steady_clock::now();
+  times_.step_seconds =
+      std::max(times_.step_seconds, std::chrono::duration<double>(now - last_step_).count());
+  last_step_ = now;
+  note_times();
+}
+
+void TrainingLoop::note_times() {
+  if (!context_.world.is_root()) return;
+  if (writer_.longest_seconds() > 0) times_.write_seconds = writer_.longest_seconds();
+  if (times_.step_seconds == noted_.step_seconds && times_.write_seconds == noted_.write_seconds)
+    return;
+  noted_ = times_;
+  write_state(context_.out_dir / kCheckpointTimesFile, times_);
+}
+
 nlohmann::json TrainingLoop::costs() const {
   ReductionFigures all;
   for (const auto& [name, reducer] : reducers_) {
@@ -211,7 +221,7 @@ nlohmann::json TrainingLoop::costs() const {
   nlohmann::json costs{{"images_per_second", rate()},
                        {"checkpoints", checkpoints_},
                        {"checkpoint_stall_seconds", checkpoint_stall_seconds()},
-                       {"checkpoint_write_seconds", writer_.longest_seconds()},
+                       {"checkpoint_write_seconds", times_.write_seconds},
                        {"longest_step_seconds", times_.step_seconds},
                        {"reduction_gigabytes", all.bytes / 1e9}};
   // NCCL works beside the host, which does not see for how long.
@@ -226,7 +236,7 @@ void TrainingLoop::finish() {
   const auto begin = std::chrono::steady_clock::now();
   on_root(context_.world, [this] { writer_.wait(); });
   if (context_.world.is_root()) stall_ += std::chrono::steady_clock::now() - begin;
-  write_times();
+  note_times();
 }
 
 }  // namespace stylescope

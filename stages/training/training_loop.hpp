@@ -82,17 +82,18 @@ class TrainingLoop {
   int64_t checkpoints() const { return checkpoints_; }
   double checkpoint_stall_seconds() const { return stall_.count(); }
   // What this process measured of the work around its steps: images_per_second, checkpoints,
-  // checkpoint_stall_seconds, checkpoint_write_seconds and
-  // longest_step_seconds (what a stop costs), and of the gradients' reduction what was moved, for
-  // how long, what of that the steps had to wait for, and the share that was hidden. For a stage's
+  // checkpoint_stall_seconds, checkpoint_write_seconds and longest_step_seconds (CheckpointTimes of
+  // io/stage_state.hpp: what a stop costs), and of the gradients' reduction what was moved, for how
+  // long, what of that the steps had to wait for, and the share that was hidden. For a stage's
   // metrics.
   nlohmann::json costs() const;
 
  private:
   void load(const Checkpoint& checkpoint);
   void share();
-  void write_times();
   void save(int64_t completed);
+  void note_step();
+  void note_times();
 
   RunContext& context_;
   const char* stage_;
@@ -109,8 +110,8 @@ class TrainingLoop {
   std::vector<std::pair<std::string, GradientReducer*>> reducers_;
   int64_t checkpoints_ = 0;
   std::chrono::duration<double> stall_{0};
-  CheckpointTimes times_;
   std::chrono::steady_clock::time_point last_save_, last_step_;
+  CheckpointTimes times_, noted_;  // of the root; as they are, as they stand in the file
 };
 
 }  // namespace stylescope

@@ -185,6 +185,37 @@ void survive(int kills, uint32_t seed, int ranks) {
   EXPECT_EQ(tiling(dir / "run"), tiling(calm / "run"));
 }
 
+// Three tasks that start at once, slides and all; the run that follows publishes.
+TEST(Histology, TilingSharedOutToTasksGivesTheSameBits) {
+  const TempDir dir;
+  {
+    std::vector<std::unique_ptr<Program>> tasks;
+    for (const char* share : {"0/3", "1/3", "2/3"})
+      tasks.push_back(std::make_unique<Program>(
+          dir.path(), histology({"--only", "tile", "--task", share}), share[0] == '2' ? 2 : 0));
+    for (auto& task : tasks) {
+      const auto outcome = task->wait();
+      EXPECT_EQ(outcome.code, 0) << outcome.err;
+    }
+  }
+  EXPECT_FALSE(fs::exists(dir / "run" / "tile"));
+  for (const char* task : {"task-0.rank-0", "task-1.rank-0", "task-2.rank-0", "task-2.rank-1"})
+    EXPECT_TRUE(fs::exists(dir / "run" / "logs" / ("tile." + std::string(task) + ".log"))) << task;
+  for (const char* task : {"0", "1", "2"})
+    EXPECT_THAT(read_text(dir / "run" / (".tile.task-" + std::string(task) + ".outcome.json")),
+                HasSubstr("\"done\""));
+  int64_t shards = 0;
+  for (const auto& entry : fs::directory_iterator(dir / "run" / "tile.partial" / "shards"))
+    shards += entry.path().extension() == ".h5";
+  EXPECT_EQ(shards, 8);
+  const auto whole = stylescope(dir.path(), histology({"--only", "tile"}));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(tiling(dir / "run"), tiling(histology_run()));
+  const auto record = nlohmann::json::parse(read_text(dir / "run" / "tile" / "stage.json"));
+  for (const auto& [name, file] : record.at("outputs").items())
+    EXPECT_FALSE(name.starts_with("progress") || name.starts_with("queue")) << name;
+}
+
 TEST(HistologyKilled, AloneAtThreeInstants) { survive(3, 11, 0); }
 TEST(HistologyKilled, ARankAtThreeInstants) { survive(3, 12, 2); }
 // Label soak: by name only.

@@ -21,7 +21,7 @@ const std::vector<std::string> kStages{"ingest",     "classifier", "gan",
                                        "synthesize", "encoder",    "direction",
                                        "explain",    "evaluate",   "report"};
 
-// What every rank's file of the log and its lock change when nothing is to be done.
+// What a run changes when nothing is to be done: the ranks' logs, locks, how it ended.
 bool may_change(const std::string& file) {
   return file.starts_with("logs/") || file.ends_with(".lock") || file.ends_with(".outcome.json") ||
          file == "config.yaml";

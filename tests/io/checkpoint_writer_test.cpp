@@ -61,6 +61,22 @@ TEST(CheckpointWriter, WritesWhatWasThereWhenItWasAsked) {
   EXPECT_TRUE(written->tensors.at(1).second.equal(torch::arange(6).view({2, 3}).t()));
 }
 
+TEST(CheckpointWriter, MeasuresFromTheCallToTheDisk) {
+  TempDir dir;
+  CheckpointWriter writer(CheckpointDirectory(dir / "checkpoints", 2),
+                          [] { std::this_thread::sleep_for(std::chrono::milliseconds(80)); });
+  const Tensors tensors{{"t", torch::zeros({10})}};
+  EXPECT_EQ(writer.longest_seconds(), 0);
+  writer.save(1, tensors, {});
+  writer.wait();
+  EXPECT_GE(writer.longest_seconds(), 0.08);
+  // The second waits for the first.
+  writer.save(2, tensors, {});
+  writer.save(3, tensors, {});
+  writer.wait();
+  EXPECT_GE(writer.longest_seconds(), 0.16);
+}
+
 TEST(CheckpointWriter, OneAfterAnotherAndTheLastEndsWithTheWriter) {
   TempDir dir;
   CheckpointDirectory directory(dir / "checkpoints", 2);

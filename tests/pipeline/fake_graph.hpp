@@ -2,12 +2,14 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "pipeline/file_lock.hpp"
 #include "pipeline/runner.hpp"
 #include "stages/training/training_loop.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +34,7 @@ class FakeGraph {
   std::string outside = "data 1";  // "": gone
   std::string fail_in;             // this stage throws after writing half.txt
   std::string stop_in;             // this stage throws Interrupted after writing half.txt
+  std::function<void(RunContext&)> in_stage;  // called by each; may be empty
   std::vector<std::string> seen_halves;
   int64_t source_divisor =
       1;  // source writes value / divisor: other configurations with the same result
@@ -55,6 +58,7 @@ class FakeGraph {
     fill(stages[0], "source", {}, source, source_runs);
     fill(stages[1], "middle", {"source"}, middle, middle_runs);
     fill(stages[2], "end", {"source", "middle"}, end, end_runs);
+    stages[1].pieces = [] { return 3; };
     stages[0].outside = [this] {
       validate(!outside.empty(), "data: is not there");
       return outside;
@@ -83,6 +87,7 @@ class FakeGraph {
     if (std::filesystem::exists(context.out_dir / "half.txt")) seen_halves.push_back(name);
     std::ofstream(context.out_dir / "half.txt") << "half";
     std::ofstream(context.out_dir / "metrics.jsonl") << "{\"runs\": \"" << runs() << "\"}\n";
+    if (in_stage) in_stage(context);
     if (name == fail_in) throw Error("stage failed");
     if (name == stop_in) throw Interrupted("stopped");
     const auto value = name == "source" ? config.value / source_divisor : config.value;

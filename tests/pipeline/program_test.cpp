@@ -63,6 +63,23 @@ TEST(Program, BadUsageIsTwoAndOneLine) {
   EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
 }
 
+TEST(Program, AShareIsOfOneStageThatCanBeSharedOut) {
+  TempDir dir;
+  std::ofstream(dir / "run.yaml") << "images: tile\ntile:\n  source: phantom\n";
+  const auto says = [&](const std::string& arguments) {
+    const auto outcome = stylescope("run run.yaml " + arguments, dir);
+    EXPECT_EQ(outcome.code, 2) << arguments;
+    return outcome.output;
+  };
+  for (const char* share :
+       {"2", "/2", "1/", "2/2", "-1/2", "0/0", "1/2x", "x/2", "1 /2", "1/99999999999999999999"})
+    EXPECT_THAT(says("--only tile --task '" + std::string(share) + "'"), HasSubstr("is no share"));
+  EXPECT_THAT(says("--task 0/2"), HasSubstr("is a share of one stage; name it: --only tile"));
+  EXPECT_THAT(says("--only tile,gan --task 0/2"), HasSubstr("is a share of one stage"));
+  EXPECT_THAT(says("--only gan --task 0/2"), HasSubstr("stage 'gan' cannot be shared out"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
+}
+
 TEST(Program, FailureIsOne) {
   TempDir dir;
   const auto outcome =

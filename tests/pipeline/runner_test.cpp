@@ -1,6 +1,8 @@
 #include "pipeline/runner.hpp"
 
 #include "distributed/host.hpp"
+#include "io/log.hpp"
+#include "io/stage_state.hpp"
 #include "pipeline/file_lock.hpp"
 #include "pipeline/provenance.hpp"
 #include "tests/pipeline/fake_graph.hpp"
@@ -201,6 +203,37 @@ TEST(Runner, CompletePartialFolderIsPublishedWithoutTheStage) {
             record.at("outputs"));
 }
 
+TEST(Runner, NewsAreNoOutputs) {
+  FakeGraph graph;
+  graph.in_stage = [](RunContext& context) {
+    write_state(context.progress_file, StageProgress{"middle", 1, 2, 0, "img", 0, 0, {}});
+    write_state(context.out_dir / kCheckpointTimesFile, CheckpointTimes{1, 2});
+    std::ofstream(context.out_dir / "progress.json.tmp-1-1") << "{";
+    EXPECT_EQ(context.progress_file, context.out_dir / "progress.json");
+  };
+  graph.run();
+  const fs::path folder = graph.settings.run_dir / "middle";
+  const json outputs = read_json(folder / "stage.json").at("outputs");
+  EXPECT_EQ(outputs.size(), 3u) << outputs;  // half.txt, metrics.jsonl, result.txt
+  for (const auto& entry : fs::directory_iterator(folder))
+    EXPECT_FALSE(is_stage_news(entry.path().filename().string())) << entry.path();
+}
+
+TEST(Runner, EachStageHasItsLog) {
+  FakeGraph graph;
+  log::start(0, 1, false);
+  graph.in_stage = [](RunContext& context) {
+    log::info("at work in {}", context.out_dir.string());
+  };
+  graph.run();
+  for (const std::string stage : {"source", "middle", "end"}) {
+    const auto text = read_text(graph.settings.run_dir / "logs" / (stage + ".rank-0.log"));
+    EXPECT_THAT(text, HasSubstr("at work in"));
+    for (const std::string other : {"source", "middle", "end"})
+      if (other != stage) EXPECT_THAT(text, testing::Not(HasSubstr(other + ".partial"))) << stage;
+  }
+}
+
 TEST(Runner, OnlyNeedsItsInputs) {
   FakeGraph graph;
   EXPECT_THAT(failure([&] { graph.run({"middle"}); }), HasSubstr("run stage 'source' first"));
@@ -256,9 +289,10 @@ TEST(FileLock, IsGivenBackWhenItsProcessDies) {
   char byte = 0;
   ASSERT_EQ(::read(ready[0], &byte, 1), 1);
   EXPECT_THROW(FileLock(dir / "lock", FileLock::Mode::exclusive), Error);
+  EXPECT_FALSE(FileLock::if_free(dir / "lock", FileLock::Mode::shared));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  EXPECT_NO_THROW(FileLock(dir / "lock", FileLock::Mode::exclusive));
+  EXPECT_TRUE(FileLock::if_free(dir / "lock", FileLock::Mode::exclusive));
 }
 
 }  // namespace

@@ -66,6 +66,24 @@ TEST_F(SubmitPlanOf, AnInputThatNobodyMakesIsRefused) {
   EXPECT_THROW(planned({"gan"}), UsageError);
 }
 
+TEST_F(SubmitPlanOf, ArraysAreOfTheStageThatCanBeSharedOutAndNoLongerThanItsPieces) {
+  config_.images = "tile";
+  config_.tile.source = "phantom";
+  config_.tile.phantom.slides = 6;
+  site_.defaults.array = 100;
+  EXPECT_EQ(6, planned({"tile"}).stages[0].array);
+  config_.slurm.stages["tile"].array = 4;
+  for (const auto& stage : planned().stages)
+    EXPECT_EQ(stage.script.stage == "tile" ? 4 : 0, stage.array) << stage.script.stage;
+  config_.slurm.stages["gan"].array = 4;
+  try {
+    planned();
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("slurm.stages.gan.array: this stage cannot be shared out"));
+  }
+}
+
 TEST_F(SubmitPlanOf, ResourcesThatContradictEachOtherAreRefused) {
   site_.defaults.gpus_per_node = 4;
   config_.slurm.stages["gan"].nodes = 2;

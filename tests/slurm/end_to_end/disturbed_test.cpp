@@ -35,6 +35,15 @@ RunPlan changed(RunPlan one, Change change) {
   return one;
 }
 
+RunPlan shares_plan() {
+  RunPlan result;
+  result.configuration = STYLESCOPE_HISTOLOGY_SMOKE;
+  result.nodes = 1;
+  result.keep_off = {"n3", "n4"};
+  result.settings = {"run_dir=run", "threads=1", "device=cpu", "slurm.stages.tile.array=8"};
+  return result;
+}
+
 // ---- what disturbed cases have in common ----
 
 // gan and a stage behind it, the rest copied; returns when gan has written a checkpoint.
@@ -74,6 +83,15 @@ void end_training(Scene& scene, ClusterRun& run, int64_t sessions, bool or_more 
   const auto log = read_text(run.run() / "logs" / "gan.rank-0.log");
   run.expect(log.find("goes on from the checkpoint of step ") != std::string::npos,
              "gan began anew: " + log);
+}
+
+// SHA-256 by name of the images' files.
+std::map<std::string, std::string> images_of(const fs::path& folder) {
+  std::map<std::string, std::string> found;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".h5")
+      found[fs::relative(entry.path(), folder).string()] = sha256_of_file(entry.path());
+  return found;
 }
 
 // ---- the cases ----
@@ -179,6 +197,26 @@ void follow_up(Scene& scene, ClusterRun& run) {
                "a follow-up that is not needed is " + states[left]);
 }
 
+// Arrays of five and three tasks make the slides' shares, and the stage's own job the whole.
+void shares_of_slides(Scene& scene, ClusterRun& run) {
+  const auto said = run.submit({"--only", "tile"});
+  const auto jobs = run.jobs("tile");
+  run.expect(jobs.array_tasks == std::vector<int64_t>{5, 3}, "submit said: " + said.at("tile"));
+  const auto end = run.watch_to_the_end(120s);
+  run.expect(end.state("tile") == "done" && end.code == 0, "status says " + end.status.dump());
+  for (int share = 0; share < 8; ++share)
+    run.expect(run.sessions("tile." + std::to_string(share)) == 1,
+               "share " + std::to_string(share) + " was not made once");
+  const auto plain =
+      scene.cluster().run({STYLESCOPE_BINARY, "run", STYLESCOPE_HISTOLOGY_SMOKE, "--only", "tile",
+                           "--set", "run_dir=plain", "--set", "threads=1", "--set", "device=cpu"},
+                          {}, run.folder());
+  run.expect(plain.code == 0, "the plain run failed: " + plain.err);
+  const auto expected = images_of(run.folder() / "plain" / "tile");
+  run.expect(expected.size() > 8, "the plain run made no files of eight slides");
+  run.expect(images_of(run.run() / "tile") == expected, "the images are not the plain run's");
+}
+
 void resubmission(Scene& scene, ClusterRun& run) {
   const Words stages{"--only", "ingest,classifier,gan,synthesize"};
   const auto expect_submitted = [&] {
@@ -230,6 +268,7 @@ const std::vector<Case>& cases() {
        from_images_to_the_report},
       {"follow_up", changed(plan(), [](RunPlan& p) { p.restart = "follow_up"; }), follow_up},
       {"resubmission", plan(), resubmission},
+      {"shares_of_slides", shares_plan(), shares_of_slides},
       {"failure_for_good", plan({"ingest.split.train=0.85", "ingest.split.val=0"}),
        failure_for_good}};
   return all;

@@ -70,7 +70,7 @@ Scene::Scene(std::unique_ptr<LocalCluster> cluster)
 
 Slowly::Slowly(const LocalCluster& cluster, const ClusterRun& run, const std::string& stage)
     : cluster_(cluster),
-      progress_(run.run() / (stage + ".partial") / kProgressFile),
+      progress_(run.run() / (stage + ".partial") / progress_file_name()),
       run_((run.run() / "slurm").string()),
       stage_(stage),
       thread_([this] { work(); }) {}

@@ -43,5 +43,17 @@ TEST(TileRanks, TheSameFilesAsOnOneRank) {
   EXPECT_EQ(tile_files(run.path() / "ranks"), tile_files(run.path() / "alone"));
 }
 
+TEST(TileRanks, TasksOnRanksMakeTheSameFiles) {
+  Communicator& world = testing_support::world();
+  SharedRun run(world, [](const auto& dir) { write_made_set(dir / "slides", 4, 4); });
+  const auto config = made_config(run.path() / "slides");
+  for (int64_t k = 0; k < 2; ++k) run_tile_into(config, world, run.path(), "tasks", k, 2);
+  run_tile_into(config, world, run.path(), "tasks");
+  if (!world.is_root()) return;
+  SelfCommunicator self;
+  run_tile_into(config, self, run.path(), "alone");
+  EXPECT_EQ(tile_files(run.path() / "tasks"), tile_files(run.path() / "alone"));
+}
+
 }  // namespace
 }  // namespace stylescope

@@ -15,12 +15,15 @@
 
 namespace stylescope::testing_support {
 
-// The stage with the seed 5, into run_dir/out.
+// The stage with the seed 5, into run_dir/out; as a task, where one is given.
 inline nlohmann::json run_tile_into(const TileConfig& config, Communicator& world,
                                     const std::filesystem::path& run_dir,
-                                    const std::string& out = "tile.partial") {
+                                    const std::string& out = "tile.partial", int64_t task = -1,
+                                    int64_t tasks = 0) {
   StopSignal stop;
   RunContext context{world, torch::kCPU, torch::kFloat32, 5, run_dir, run_dir / out, stop};
+  context.task = task;
+  context.tasks = tasks;
   if (world.is_root()) std::filesystem::create_directories(context.out_dir);
   world.barrier();
   return run_tile(config, context);

@@ -54,6 +54,7 @@ class Counter {
     loop.finish();
     checkpoints = loop.checkpoints();
     stall = loop.checkpoint_stall_seconds();
+    costs = loop.costs();
   }
 
   RunContext& context() { return context_; }
@@ -64,6 +65,7 @@ class Counter {
   std::function<void(int64_t)> in_step;
   int64_t first = -1, checkpoints = -1;
   double stall = -1;
+  nlohmann::json costs;
   std::vector<int64_t> borders;
 
  private:
@@ -219,6 +221,52 @@ TEST(TrainingLoop, AFailingStepLeavesTheCheckpointThatWasUnderWay) {
   if (world().is_root()) {
     EXPECT_EQ(steps_in(counter.checkpoint_folder()), (std::vector<int64_t>{1}));
   }
+}
+
+TEST(TrainingLoop, SaysWhatAStopCosts) {
+  SharedRun shared(world(), [](const fs::path&) {});
+  const auto times = [&] {
+    return read_state<CheckpointTimes>(shared.path() / "out" / kCheckpointTimesFile);
+  };
+  {
+    Counter counter(world(), shared.path());
+    counter.context().stop_after = 5;
+    counter.in_step = [](int64_t step) {
+      if (step == 2) std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    };
+    EXPECT_THROW(counter.run(never()), Interrupted);
+  }
+  if (world().is_root()) {
+    ASSERT_TRUE(times());
+    EXPECT_GE(times()->step_seconds, 0.06);
+    EXPECT_GT(times()->write_seconds, 0);
+  }
+  const double before = world().is_root() ? times()->write_seconds : 0;
+  Counter counter(world(), shared.path());
+  counter.run(never());
+  if (!world().is_root()) return;
+  EXPECT_EQ(times()->write_seconds, before) << "nothing newer is known";
+  EXPECT_EQ(counter.costs.at("checkpoint_write_seconds"), before);
+  EXPECT_EQ(counter.costs.at("longest_step_seconds"), times()->step_seconds);
+}
+
+TEST(TrainingLoop, SaysHowFarItIs) {
+  SharedRun shared(world(), [](const fs::path&) {});
+  Counter counter(world(), shared.path());
+  counter.context().progress_file = shared.path() / "out" / "progress.json";
+  counter.in_step = [&](int64_t step) {
+    if (!world().is_root() || step > 0) return;
+    const auto progress = read_state<StageProgress>(counter.context().progress_file);
+    ASSERT_TRUE(progress);
+    EXPECT_EQ(progress->step, 0);
+  };
+  counter.run(never());
+  if (!world().is_root()) return;
+  const auto progress = read_state<StageProgress>(counter.context().progress_file);
+  ASSERT_TRUE(progress);
+  EXPECT_EQ(progress->step, kSteps);
+  EXPECT_EQ(progress->title, "count");
+  EXPECT_EQ(progress->figures.at(0).second, kSteps);
 }
 
 TEST(TrainingLoop, BucketBordersComeBack) {
