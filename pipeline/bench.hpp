@@ -48,7 +48,8 @@ struct CommBench {
 };
 struct ScaleBench {
   BenchNetworks networks;             // batches: of a rank (weak), of all ranks (strong)
-  std::filesystem::path out;          // where scale.html goes; empty: nowhere
+  std::filesystem::path out;          // where scale.html and scale.json go; empty: nowhere
+  std::vector<int64_t> ranks;         // to measure on, 1 among them always; empty: 1, 2, 3, 4, 8...
   double latency_us = 0;              // of the network between nodes; 0: as measured here
   double bandwidth_gbs = 0;           // of a node's link, 10^9 bytes a second; 0: as measured here
   int64_t ranks_per_node = 1;         // in the prediction

@@ -88,12 +88,19 @@ int64_t BenchReport::wrong() const {
   return sum;
 }
 
+std::string to_text(const BenchTable& table) {
+  return table.title + "\n" + table_of(table.columns, table.rows);
+}
+
+nlohmann::ordered_json to_json(const BenchTable& table) {
+  return {{"units", units_of(table.columns)}, {"rows", table.rows}};
+}
+
 nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at) {
   std::set<std::string> hosts;
   for (const auto& host : at.world.all_gather(host_name())) hosts.insert(host);
   auto tables = nlohmann::ordered_json::object();
-  for (const auto& table : report.more)
-    tables[table.key] = {{"units", units_of(table.columns)}, {"rows", table.rows}};
+  for (const auto& table : report.more) tables[table.key] = to_json(table);
   return {{"benchmark", report.name},
           {"args", report.args},
           {"version", program_version()},
@@ -126,8 +133,7 @@ std::string to_table(const BenchReport& report, const nlohmann::ordered_json& js
   text += "\n";
 
   text += table_of(report.columns, report.rows);
-  for (const auto& table : report.more)
-    text += "\n" + table.title + "\n" + table_of(table.columns, table.rows);
+  for (const auto& table : report.more) text += "\n" + to_text(table);
   if (!report.more.empty()) text += "\n";
   for (const auto& note : report.notes) text += note + "\n";
   return text;

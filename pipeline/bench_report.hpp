@@ -35,6 +35,10 @@ struct BenchReport {
   int64_t wrong() const;
 };
 
+// A table as aligned columns with units, the title above it; and as {units (by column), rows}.
+std::string to_text(const BenchTable& table);
+nlohmann::ordered_json to_json(const BenchTable& table);
+
 // One object: benchmark, args, version, revision, libraries, time, hosts, cpu, device, precision,
 // threads (of a rank), ranks, limits, units (by column), rows, tables (further ones: units, rows),
 // wrong. Collective.

@@ -4,19 +4,32 @@
 #include "pipeline/bench.hpp"
 #include "pipeline/bench_timing.hpp"
 #include "pipeline/comm_timing.hpp"
-#include "pipeline/scale_page.hpp"
+#include "pipeline/provenance.hpp"
+#include "pipeline/scale_parts.hpp"
+#include "pipeline/scale_run.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace stylescope {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// 1, 2, 3, 4, then powers of two, and all.
-std::vector<int64_t> rank_counts(int64_t size) {
+// Those chosen, after 1; or 1, 2, 3, 4, then powers of two, and all.
+std::vector<int64_t> rank_counts(const std::vector<int64_t>& chosen, int64_t size) {
   std::vector<int64_t> counts;
+  if (!chosen.empty()) {
+    std::set<int64_t> distinct(chosen.begin(), chosen.end());
+    distinct.insert(1);
+    counts.assign(distinct.begin(), distinct.end());
+    if (counts.front() < 1 || counts.back() > size)
+      throw UsageError(detail::concatenate("--ranks: there are 1 to ", size, " ranks here, not ",
+                                           counts.front() < 1 ? counts.front() : counts.back(),
+                                           "; give other numbers, or start more ranks"));
+    return counts;
+  }
   for (int64_t k = 1; k < size; k = k < 4 ? k + 1 : 2 * k) counts.push_back(k);
   counts.push_back(size);
   return counts;
@@ -59,7 +72,7 @@ ScaleFindings measure(const ScaleBench& bench, const Launch& at, double seconds,
   const auto subjects = subjects_of(bench.networks, at);
   for (const auto& subject : subjects)
     findings.trainings.push_back({subject.name, subject.batch, {}, {}});
-  for (const int64_t k : rank_counts(at.world.size())) {
+  for (const int64_t k : rank_counts(bench.ranks, at.world.size())) {
     const bool works = at.world.rank() < k;
     const auto part = at.world.split(works ? 0 : 1);
     for (size_t i = 0; works && i < subjects.size(); ++i)
@@ -81,8 +94,9 @@ void add_model(ScaleFindings& findings, const ScaleBench& bench) {
   if (bench.latency_us > 0) network.latency = bench.latency_us * 1e-6;
   if (bench.bandwidth_gbs > 0) network.seconds_per_byte = 1e-9 / bench.bandwidth_gbs;
   findings.network = network;
-  findings.assumptions =
-      assumptions(network, bench.ranks_per_node, bench.latency_us == 0 && bench.bandwidth_gbs == 0);
+  const bool given = bench.latency_us > 0 || bench.bandwidth_gbs > 0;
+  findings.assumptions = assumptions(network, bench.ranks_per_node,
+                                     given ? NetworkSource::given : NetworkSource::this_run);
   for (auto& training : findings.trainings) {
     const auto& last = training.points.back();
     const StepProfile profile{last.weak.compute, last.groups, last.weak.hidden_share(),
@@ -151,45 +165,6 @@ BenchTable all_reduce_table(const ScaleFindings& findings, int64_t wrong) {
   return table;
 }
 
-BenchTable prediction_table(const ScaleFindings& findings) {
-  BenchTable table{"prediction", "Prediction", {}, {}};
-  table.columns = {{"name", "step", ""},
-                   {"nodes", "nodes", ""},
-                   {"ranks", "ranks", ""},
-                   {"transfer", "transfers", "ms"},
-                   {"weak_time", "weak", "ms"},
-                   {"weak_efficiency", "efficiency", "%"},
-                   {"strong_time", "strong", "ms"},
-                   {"strong_efficiency", "efficiency", "%"}};
-  for (const auto& training : findings.trainings)
-    for (const auto& p : training.predictions)
-      table.rows.push_back({{"name", training.name},
-                            {"nodes", p.nodes},
-                            {"ranks", p.ranks},
-                            {"transfer", p.transfer * 1e3},
-                            {"weak_time", p.weak_step * 1e3},
-                            {"weak_efficiency", 100 * p.weak_efficiency},
-                            {"strong_time", p.strong_step * 1e3},
-                            {"strong_efficiency", 100 * p.strong_efficiency}});
-  return table;
-}
-
-BenchTable model_table(const NetworkFit& fit) {
-  BenchTable table{
-      "model", "Model: latency and bandwidth, fitted to the all_reduces below", {}, {}};
-  table.columns = {{"latency", "latency", "us"},
-                   {"bandwidth", "bandwidth", "GB/s"},
-                   {"typical_error", "typically off by", "%"},
-                   {"worst_factor", "at worst by a factor of", ""},
-                   {"points", "points", ""}};
-  table.rows.push_back({{"latency", fit.model.latency * 1e6},
-                        {"bandwidth", 1e-9 / fit.model.seconds_per_byte},
-                        {"typical_error", 100 * (std::exp(fit.typical_error) - 1)},
-                        {"worst_factor", fit.worst_factor},
-                        {"points", fit.points}});
-  return table;
-}
-
 std::vector<BenchColumn> scale_columns() {
   return {{"name", "step", ""},
           {"scaling", "scaling", ""},
@@ -234,10 +209,14 @@ void take_shared_part(BenchReport& report, const Json& shared) {
   }
 }
 
+std::vector<std::string> distinct_of(std::vector<std::string> hosts) {
+  std::sort(hosts.begin(), hosts.end());
+  hosts.erase(std::unique(hosts.begin(), hosts.end()), hosts.end());
+  return hosts;
+}
+
 std::string subtitle_of(const Launch& at, const std::vector<std::string>& hosts) {
-  auto names = hosts;
-  std::sort(names.begin(), names.end());
-  const auto distinct = std::unique(names.begin(), names.end()) - names.begin();
+  const auto distinct = distinct_of(hosts).size();
   return std::to_string(at.world.size()) + (at.world.size() == 1 ? " rank" : " ranks") + " on " +
          std::to_string(distinct) + (distinct == 1 ? " host (" : " hosts (") + hosts.front() +
          (distinct > 1 ? ", ..." : "") + "), threads a rank: " + std::to_string(at.threads) + ", " +
@@ -268,9 +247,30 @@ void tell(BenchReport& report, ScaleFindings& findings, const std::vector<std::s
     report.notes.push_back("no prediction: one rank exchanges nothing; start with mpirun -n N");
     return;
   }
-  report.more.push_back(prediction_table(findings));
+  report.more.push_back(prediction_table(predictions_of(findings)));
   for (const auto& sentence : findings.assumptions)
     report.notes.push_back("prediction assumes: " + sentence);
+}
+
+// For whoever looks at it, and for whoever puts several runs side by side.
+void publish(const ScaleBench& bench, const Launch& at, const ScaleFindings& findings,
+             const BenchReport& report, const std::vector<std::string>& hosts) {
+  std::filesystem::create_directories(bench.out);
+  publish_text(bench.out / kScalePageFile, scale_page(findings));
+  ScaleRun run;
+  for (const char* key : {"resolution", "gan_batch", "resnet_batch"})
+    run.settings[key] = report.args.at(key);
+  run.settings["version"] = program_version();
+  run.settings["device"] = at.device.is_cuda() ? "cuda" : "cpu";
+  run.settings["cpu"] = cpu_type();
+  run.settings["precision"] = at.dtype == torch::kFloat64 ? "float64" : "float32";
+  run.settings["threads"] = at.threads;
+  run.time = utc_time();
+  run.hosts = distinct_of(hosts);
+  run.ranks = at.world.size();
+  run.wrong = report.wrong();
+  run.findings = findings;
+  write_scale_run(bench.out / kScaleRunFile, run);
 }
 
 }  // namespace
@@ -296,9 +296,8 @@ BenchReport bench_scale(const ScaleBench& bench, const Launch& at, double second
     add_model(findings, bench);
     tell(report, findings, hosts, wrong, at.device.is_cuda());
     if (!bench.out.empty()) {
-      std::filesystem::create_directories(bench.out);
-      publish_text(bench.out / "scale.html", scale_page(findings));
-      report.notes.push_back("page: " + (bench.out / "scale.html").string());
+      publish(bench, at, findings, report, hosts);
+      report.notes.push_back("page: " + (bench.out / kScalePageFile).string());
     }
     shared = shared_part(report).dump();
   });

@@ -176,16 +176,18 @@ ScalePrediction predict(const StepProfile& step, const NetworkModel& network, in
 }
 
 std::vector<std::string> assumptions(const NetworkModel& network, int64_t ranks_per_node,
-                                     bool measured_here) {
+                                     NetworkSource source) {
+  constexpr std::array<const char*, 3> from{
+      "as fitted to the all_reduces of this run: a network between nodes may be another "
+      "(--latency-us, --bandwidth-gbs)",
+      "as given; links do not share a bottleneck",
+      "as fitted to the all_reduces above; with more nodes links do not share a bottleneck"};
   return {
       format("%lld rank%s on each node, and nodes like this one",
              static_cast<long long>(ranks_per_node), ranks_per_node == 1 ? "" : "s"),
       format("a message between any two ranks takes %.3g us and 1 byte in %.3g GB/s, %s",
              network.latency * 1e6, 1e-9 / network.seconds_per_byte,
-             measured_here
-                 ? "as fitted to the all_reduces of this run: a network between nodes may "
-                   "be another (--latency-us, --bandwidth-gbs)"
-                 : "as given; links do not share a bottleneck"),
+             from.at(static_cast<size_t>(source))),
       "each all_reduce goes the fastest of three ways: recursive doubling (l messages of S), "
       "halving and doubling (2 l messages, 2 S (n-1)/n bytes), ring (2 (n-1) messages of S/n), l = "
       "ceil(log2 n)",

@@ -79,8 +79,10 @@ struct ScalePrediction {
 constexpr double kBackwardShare = 2.0 / 3;
 ScalePrediction predict(const StepProfile& step, const NetworkModel& network, int64_t nodes,
                         int64_t ranks_per_node);
-// The above in words, one assumption each.
+// The above in words, one assumption each. Where the network's two numbers are from: those of this
+// run, of another network as the user gave them, or of runs on several nodes.
+enum class NetworkSource { this_run, given, several_nodes };
 std::vector<std::string> assumptions(const NetworkModel& network, int64_t ranks_per_node,
-                                     bool measured_here);
+                                     NetworkSource source);
 
 }  // namespace stylescope

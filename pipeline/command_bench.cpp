@@ -2,6 +2,8 @@
 #include "pipeline/bench.hpp"
 #include "pipeline/command.hpp"
 #include "pipeline/config.hpp"
+#include "pipeline/number_list.hpp"
+#include "pipeline/scale_jobs.hpp"
 #include "stages/networks/layers.hpp"
 
 #include <functional>
@@ -23,11 +25,15 @@ struct BenchCommand {
   TileBench tile;
   CommBench comm;
   ScaleBench scale;
+  ScaleJobs scale_jobs;
+  bool submit = false;
+  std::string nodes, ranks, collate;
   // Of the benchmark that was named.
   std::function<void()> check;
   std::function<BenchReport(const Launch&)> chosen;
 
   void run(Communicator& world) const {
+    if (!chosen) return;  // it was no measurement
     StopSignal stop(StopSignal::Hearing::deaf);
     const Launch at = launch(world, stop, device, precision, threads);
     const BenchReport report = chosen(at);
@@ -192,17 +198,93 @@ void add_comm(CLI::App& app, const Shared& c) {
                   "bench train)");
 }
 
+// What a job is told of the options: all but the places.
+std::vector<std::string> words_of(const BenchCommand& c) {
+  const auto text = [](auto value) { return detail::concatenate(value); };
+  std::vector<std::string> words{"--seconds",   text(c.seconds), "--device",  c.device,
+                                 "--precision", c.precision,     "--threads", text(c.threads)};
+  const auto add = [&](const char* option, auto value, auto usual) {
+    if (value != usual) words.insert(words.end(), {option, text(value)});
+  };
+  const TrainBench usual;
+  if (c.config.empty()) {
+    words.insert(words.end(), {"--resolution", text(c.train.resolution), "--batch",
+                               text(c.train.batch), "--depth", text(c.train.depth)});
+    add("--channel-base", c.train.channel_base, usual.channel_base);
+    add("--channel-max", c.train.channel_max, usual.channel_max);
+    add("--channels", c.train.image_channels, usual.image_channels);
+    add("--width", c.train.width, usual.width);
+  }
+  add("--latency-us", c.scale.latency_us, 0);
+  add("--bandwidth-gbs", c.scale.bandwidth_gbs, 0);
+  add("--ranks-per-node", c.scale.ranks_per_node, 1);
+  return words;
+}
+
+// Jobs and reports of jobs are work of one process.
+bool is_no_measurement(BenchCommand& c) {
+  if (!c.submit && c.collate.empty()) return false;
+  c.chosen = {};
+  if (launched_as_rank() && launched_rank() > 0) return true;
+  if (!c.submit) {
+    collate_scale(c.collate, c.json);
+    return true;
+  }
+  if (c.nodes.empty())
+    throw UsageError("bench scale --submit: on how many nodes is not said; give --nodes 1,2,4");
+  if (c.config.empty()) check_networks(c.train);
+  c.scale_jobs.nodes = c.nodes;
+  c.scale_jobs.folder = c.out.empty() ? "bench-scale" : c.out;
+  c.scale_jobs.config = c.config;
+  c.scale_jobs.seconds = c.seconds;
+  c.scale_jobs.words = words_of(c);
+  submit_scale(c.scale_jobs);
+  return true;
+}
+
+void add_job_options(CLI::App* sub, BenchCommand& c) {
+  auto& jobs = c.scale_jobs;
+  auto* submit = sub->add_flag("--submit", c.submit,
+                               "as Slurm jobs, one for each of --nodes, and one report of all");
+  const auto text = [&](const char* name, std::string& value, const char* help) {
+    sub->add_option(name, value, help)->needs(submit);
+  };
+  const auto count = [&](const char* name, int64_t& value, const char* help) {
+    sub->add_option(name, value, help)->check(CLI::Range(1, 1 << 20))->needs(submit);
+  };
+  text("--nodes", c.nodes, "numbers of nodes: 1,2,4,8");
+  text("--site", jobs.site, "site profile: a name in slurm/sites, or a file");
+  sub->add_flag("--dry-run", jobs.dry_run, "print the scripts, and submit nothing")->needs(submit);
+  count("--tasks-per-node", jobs.own.tasks_per_node, "ranks on each node");
+  count("--cpus-per-task", jobs.own.cpus_per_task, "cores a rank");
+  count("--gpus-per-node", jobs.own.gpus_per_node, "GPUs on each node");
+  text("--time", jobs.own.time, "limit of a job (default: what the measurements take)");
+  text("--partition", jobs.own.partition, "of the cluster");
+  text("--account", jobs.own.account, "that pays");
+  sub->add_option("--sbatch", jobs.own.options, "further option of sbatch; may be repeated")
+      ->allow_extra_args(false)
+      ->needs(submit);
+  sub->add_option("--collate", c.collate,
+                  "makes the report of a folder of --submit again, of what is there")
+      ->excludes(submit);
+}
+
 void add_scale(CLI::App& app, const Shared& c) {
   auto* sub = add_benchmark(
       app, c, "scale", "training steps on 1, 2, 3, 4, 8, ... of the ranks, and on 1024 nodes",
       [c = c.get()](const Launch& at) { return bench_scale(c->scale, at, c->seconds); },
       [c = c.get()] {
+        if (is_no_measurement(*c)) return;
         c->scale.networks = chosen_networks(*c);
         c->scale.out = c->out;
+        if (!c->ranks.empty()) c->scale.ranks = parse_numbers("--ranks", c->ranks);
       });
   add_training_options(sub, c->train, "images a step: of each rank (weak), of all (strong)");
   sub->add_option("--config", c->config, "networks and batches of this configuration, instead");
-  sub->add_option("--out", c->out, "a folder for scale.html, the page with the plots");
+  sub->add_option("--out", c->out,
+                  "a folder for scale.html, the page with the plots (--submit: bench-scale)");
+  sub->add_option("--ranks", c->ranks,
+                  "so many of the ranks, and one (default: 1, 2, 3, 4, 8, ... and all)");
   sub->add_option("--latency-us", c->scale.latency_us,
                   "predict for this network: time of a short message (default: as measured)")
       ->check(CLI::Range(0.0, 1e6));
@@ -210,6 +292,7 @@ void add_scale(CLI::App& app, const Shared& c) {
                   "and for this bandwidth of a node, 10^9 bytes a second")
       ->check(CLI::Range(0.0, 1e5));
   number(sub, "--ranks-per-node", c->scale.ranks_per_node, 1, 1024, "in the prediction");
+  add_job_options(sub, *c);
 }
 
 }  // namespace

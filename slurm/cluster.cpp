@@ -198,7 +198,8 @@ int64_t Slurm::submit(const Words& options, const std::string& script) const {
   for (const auto& line : lines(said.err)) errors += (errors.empty() ? "" : "; ") + line;
   throw Error(script + ": was not submitted (" +
               (errors.empty() ? "sbatch did not say why" : errors) +
-              "); change what the stage asks for (section slurm), and submit again");
+              "); change what the job asks for (section slurm of the configuration, site "
+              "profile), and submit again");
 }
 
 std::vector<QueuedJob> Slurm::queue(const std::vector<int64_t>& ids) const {

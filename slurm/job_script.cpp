@@ -51,6 +51,12 @@ class Writer {
   std::string text() {
     head();
     options();
+    if (is_call()) {
+      place();
+      call();
+      return text_;
+    }
+    signals();
     place();
     commands();
     answers();
@@ -63,13 +69,17 @@ class Writer {
 
  private:
   bool array() const { return job_.shares > 0; }
-  bool requeues() const { return site_.restart == "requeue"; }
+  bool is_call() const { return !job_.words.empty(); }
+  bool requeues() const { return site_.restart == "requeue" && !is_call(); }
 
   void head() {
     text_ += "#!/bin/bash\n";
-    text_ += concatenate("# Stage ", job_.stage, " of run ", job_.run_name,
-                         array() ? ", a share of it in each task of an array" : "",
-                         ", written by stylescope submit.\n");
+    if (is_call())
+      text_ += concatenate("# ", job_.stage, " of ", job_.run_name, ", written by stylescope.\n");
+    else
+      text_ += concatenate("# Stage ", job_.stage, " of run ", job_.run_name,
+                           array() ? ", a share of it in each task of an array" : "",
+                           ", written by stylescope submit.\n");
     text_ += "# By hand: sbatch " + files_.script(job_name(job_)).string() + "\n";
   }
 
@@ -103,13 +113,14 @@ class Writer {
     for (const auto& extra : r.options) text_ += "#SBATCH " + extra + "\n";
     text_ += requeues() ? "#SBATCH --requeue\n" : "#SBATCH --no-requeue\n";
     text_ += "#SBATCH --kill-on-invalid-dep=yes\n";
+    if (is_call()) return;
     text_ +=
         "# To this shell, so long before the time limit: time for a checkpoint and for what comes "
         "after it.\n";
     option("signal", concatenate("B:USR1@", std::llround(job_.signal_seconds)));
   }
 
-  void place() {
+  void signals() {
     text_ +=
         "\n# Slurm says USR1 to this shell ahead of the time limit, and SIGTERM when it ends the "
         "job "
@@ -118,6 +129,9 @@ class Writer {
         "trap 'stop=1 limit=1' USR1\n"
         "trap 'ended=1' TERM\n"
         "share=\n";
+  }
+
+  void place() {
     text_ += "\ncd " + shell_word(job_.work_dir.string()) + " || exit 1\n";
     if (site_.setup.empty() && site_.modules.empty() && site_.environment.empty()) return;
     text_ += "\n# The cluster: " + (site_.name.empty() ? "site" : site_.name) + ".\n";
@@ -186,6 +200,12 @@ class Writer {
     if (site_.container == "apptainer") append(words, apptainer());
     words.push_back(program());
     return words;
+  }
+
+  void call() {
+    auto words = job_.by_all ? everywhere() : alone();
+    append(words, job_.words);
+    text_ += "\n" + joined(words) + "\n";
   }
 
   void commands() {

@@ -10,7 +10,7 @@
 
 namespace stylescope {
 
-// One batch script of a run. Paths are absolute.
+// One batch script of a run: of a stage, or of one call of the program. Paths are absolute.
 struct JobScript {
   std::string run_name;
   std::string stage;
@@ -21,6 +21,10 @@ struct JobScript {
   Resources resources;
   double signal_seconds = 120;  // before the time limit
   int64_t shares = 0;           // more than 0: a task of an array, which does one of so many shares
+  // Not empty: no stage, but one call of the program with these words, under the name `stage`. Its
+  // exit code is the job's; it is not restarted, and not told of its time limit.
+  std::vector<std::string> words;
+  bool by_all = true;  // the call: by all ranks; else by one process outside of the launcher
 };
 
 // "tile", or "tile-shares" for the array: the name of its files in <run_dir>/slurm.

@@ -53,18 +53,6 @@ JobScript shares_of(const PlannedStage& stage) {
   return job;
 }
 
-void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfile& site) {
-  const auto file = files.script(job_name(job));
-  std::error_code failure;
-  std::filesystem::create_directories(files.folder, failure);
-  validate(!failure, files.folder.string(), ": cannot be made (", failure.message(),
-           "); choose a run_dir that you may write to");
-  publish_text(file, job_script(job, site));
-  std::error_code ignored;
-  std::filesystem::permissions(file, std::filesystem::perms::owner_exec,
-                               std::filesystem::perm_options::add, ignored);
-}
-
 class Submission {
  public:
   Submission(const Slurm& slurm, const SiteProfile& site, const SlurmFiles& files, JobBook& book)
@@ -207,6 +195,18 @@ std::string dependency(const std::vector<std::string>& stages, const JobBook& bo
     ids.push_back(jobs.gate > 0 ? jobs.gate : jobs.job);
   }
   return ids.empty() ? "" : all_of("afterok", ids);
+}
+
+void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfile& site) {
+  const auto file = files.script(job_name(job));
+  std::error_code failure;
+  std::filesystem::create_directories(files.folder, failure);
+  validate(!failure, files.folder.string(), ": cannot be made (", failure.message(),
+           "); choose a run_dir that you may write to");
+  publish_text(file, job_script(job, site));
+  std::error_code ignored;
+  std::filesystem::permissions(file, std::filesystem::perms::owner_exec,
+                               std::filesystem::perm_options::add, ignored);
 }
 
 void submit_stages(const Slurm& slurm, const std::vector<PlannedStage>& stages,

@@ -41,6 +41,9 @@ void submit_stages(const Slurm& slurm, const std::vector<PlannedStage>& stages,
                    const SiteProfile& site, const SlurmFiles& files, JobBook& book,
                    const std::function<void(const StageJobs&)>& said);
 
+// The script of one job, in its place. Throws Error.
+void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfile& site);
+
 // What a dry run prints: the scripts, each under the command that would submit it, with the names
 // of stages in the place of ids.
 std::string dry_run_text(const std::vector<PlannedStage>& stages, const SiteProfile& site,

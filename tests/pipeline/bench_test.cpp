@@ -3,8 +3,10 @@
 #include "pipeline/bench.hpp"
 
 #include "io/atomic_file.hpp"
+#include "io/base/error.hpp"
 #include "pipeline/bench_steps.hpp"
 #include "pipeline/bench_timing.hpp"
+#include "pipeline/scale_run.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <numeric>
@@ -113,6 +115,11 @@ TEST_P(Bench, Scale) {
   // One rank exchanges nothing, and what it would send is not known, whatever the network.
   EXPECT_FALSE(json.at("tables").contains("prediction"));
   EXPECT_THAT(read_text(dir / "scale.html"), testing::HasSubstr("</html>"));
+  const auto run = read_scale_run(dir / "scale.json");
+  EXPECT_EQ(run.ranks, 1);
+  EXPECT_EQ(run.findings.trainings.at(0).points.at(0).weak.step * 1e3, json["rows"][0]["time"]);
+  bench.ranks = {2};
+  EXPECT_THROW(bench_scale(bench, at_, kSeconds), UsageError);
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, Bench, testing::Values(torch::kFloat32, torch::kFloat64));

@@ -103,7 +103,7 @@ TEST(Prediction, AddsUpMessagesHidesAShareAndLetsRanksIdle) {
 }
 
 TEST(Assumptions, NameTheNetwork) {
-  const auto given = assumptions({2e-6, 1 / 12.5e9}, 4, false);
+  const auto given = assumptions({2e-6, 1 / 12.5e9}, 4, NetworkSource::given);
   std::string all;
   for (const auto& sentence : given) all += sentence + "\n";
   EXPECT_NE(all.find("4 ranks on each node"), std::string::npos) << all;

@@ -86,26 +86,5 @@ TEST(BlamedHost, IsTheFirstRanksOfAVerdict) {
   EXPECT_EQ("", blamed_host("all ranks have been in collective #3"));
 }
 
-TEST(WorkMarkOf, CountsCheckpointsAndFinishedPieces) {
-  const TempDir dir;
-  const RunDirectory directory(dir.path());
-  EXPECT_EQ((WorkMark{-1, 0}), work_mark(directory, "gan"));
-  const auto write = [&](const std::string& name) {
-    fs::create_directories((dir / name).parent_path());
-    std::ofstream(dir / name) << "x";
-  };
-  write("gan.partial/checkpoints/checkpoint-40.safetensors");
-  write("gan.partial/checkpoints/checkpoint-120.safetensors");
-  write("gan.partial/metrics.jsonl");
-  write("gan.partial/progress.json");
-  write("gan.partial/checkpoint_times.json");
-  EXPECT_EQ((WorkMark{120, 0}), work_mark(directory, "gan"));
-  write("gan.partial/slides/a.json");
-  write("gan.partial/slides/b.json.tmp-12");
-  EXPECT_EQ((WorkMark{120, 1}), work_mark(directory, "gan"));
-  write("gan/stage.json");
-  EXPECT_LT(120, work_mark(directory, "gan").checkpoint);
-}
-
 }  // namespace
 }  // namespace stylescope

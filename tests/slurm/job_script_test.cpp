@@ -103,6 +103,34 @@ TEST(JobScript, AShareOfTheSlides) {
   expect_golden("tile-shares.sbatch", job, {});
 }
 
+// Neither restarts nor the words of a stage.
+JobScript call() {
+  JobScript job = gan();
+  job.run_name = "bench-scale";
+  job.stage = "nodes-2";
+  job.run_dir = "/home/ada/project/bench-scale";
+  job.words = {"bench", "scale", "--ranks", "8", "--out", "/home/ada/project/bench-scale/nodes-2"};
+  return job;
+}
+
+TEST(JobScript, OneCallByAllRanks) {
+  SiteProfile site;
+  site.name = "gpus";
+  site.modules = {"openmpi/4.1.5"};
+  site.environment = {"NCCL_SOCKET_IFNAME=ib0"};
+  expect_golden("call-srun.sbatch", call(), site);
+}
+
+TEST(JobScript, OneCallOutsideOfTheLauncher) {
+  SiteProfile site;
+  site.container = "apptainer";
+  site.image = "/apps/stylescope.sif";
+  JobScript job = call();
+  job.by_all = false;
+  job.resources = {};
+  expect_golden("call-apptainer.sbatch", job, site);
+}
+
 TEST(JobScript, WordsAreQuotedForBash) {
   EXPECT_EQ("plain-1.2/x", shell_word("plain-1.2/x"));
   EXPECT_EQ("'two words'", shell_word("two words"));

@@ -1,0 +1,131 @@
+#include "slurm/call_jobs.hpp"
+
+#include "io/base/error.hpp"
+#include "slurm/submission.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+
+namespace stylescope {
+namespace {
+
+using detail::concatenate;
+
+class Submission {
+ public:
+  Submission(const Slurm& slurm, const SiteProfile& site, const SlurmFiles& files, JobBook& book,
+             const std::map<std::string, int64_t>& queued,
+             const std::function<void(const std::string&, int64_t)>& said)
+      : slurm_(slurm), site_(site), files_(files), book_(book), queued_(queued), said_(said) {}
+
+  void add(const JobScript& job) {
+    if (const auto old = queued_.find(job.stage); old != queued_.end()) {
+      outcome_.queued.emplace_back(*old);
+      ids_.push_back(old->second);
+    } else if (const auto fresh = submit(job, {})) {
+      ids_.push_back(fresh);
+    }
+  }
+
+  void add_last(const JobScript& job) {
+    if (ids_.empty()) return;
+    if (const auto old = queued_.find(job.stage); old != queued_.end())
+      slurm_.cancel({old->second});
+    // Also for what an earlier submission left in the queue, whose own `last` this one replaces.
+    for (const auto& [name, id] : queued_)
+      if (name != job.stage && std::ranges::find(ids_, id) == ids_.end()) ids_.push_back(id);
+    std::string after = "--dependency=afterany";
+    for (const auto id : ids_) after += concatenate(":", id);
+    submit(job, {after});
+  }
+
+  CallSubmission outcome_;
+
+ private:
+  // 0: refused. In the book either way: that it was asked for.
+  int64_t submit(const JobScript& job, const std::vector<std::string>& options) {
+    write_script(files_, job, site_);
+    std::error_code ignored;  // the log is that of this job alone
+    std::filesystem::remove(files_.output(job.stage), ignored);
+    StageJobs jobs;
+    jobs.stage = job.stage;
+    jobs.ranks = job.resources.rank_count();
+    jobs.nodes = std::max<int64_t>(1, job.resources.nodes);
+    jobs.gpus = job.resources.gpu_count();
+    try {
+      jobs.job = slurm_.submit(options, files_.script(job.stage).string());
+    } catch (const Error& error) {
+      outcome_.refused.emplace_back(job.stage, error.what());
+      std::ofstream(files_.output(job.stage), std::ios::app) << error.what() << "\n";
+    }
+    book_.stages[job.stage] = jobs;
+    write_job_book(files_, book_);
+    if (jobs.job > 0) {
+      outcome_.submitted.emplace_back(job.stage, jobs.job);
+      said_(job.stage, jobs.job);
+    }
+    return jobs.job;
+  }
+
+  const Slurm& slurm_;
+  const SiteProfile& site_;
+  const SlurmFiles& files_;
+  JobBook& book_;
+  const std::map<std::string, int64_t>& queued_;
+  const std::function<void(const std::string&, int64_t)>& said_;
+  std::vector<int64_t> ids_;  // that `last` waits for
+};
+
+}  // namespace
+
+std::map<std::string, int64_t> queued_calls(const Slurm& slurm, const JobBook& book) {
+  std::vector<int64_t> ids;
+  for (const auto& [name, jobs] : book.stages)
+    if (jobs.job > 0) ids.push_back(jobs.job);
+  std::map<std::string, int64_t> queued;
+  for (const auto& job : slurm.queue(ids))
+    for (const auto& [name, jobs] : book.stages)
+      if (jobs.job == job.id && !is_over(job.state)) queued[name] = job.id;
+  return queued;
+}
+
+CallSubmission submit_calls(const Slurm& slurm, const CallJobs& calls, const SiteProfile& site,
+                            const SlurmFiles& files, JobBook& book,
+                            const std::map<std::string, int64_t>& queued,
+                            const std::function<void(const std::string&, int64_t)>& said,
+                            const std::function<bool()>& stop) {
+  Submission submission(slurm, site, files, book, queued, said);
+  for (const auto& job : calls.jobs) {
+    submission.outcome_.stopped = stop();
+    if (submission.outcome_.stopped) return submission.outcome_;
+    submission.add(job);
+  }
+  submission.outcome_.stopped = stop();
+  if (!submission.outcome_.stopped) submission.add_last(calls.last);
+  return submission.outcome_;
+}
+
+std::string dry_run_text(const CallJobs& calls, const SiteProfile& site) {
+  std::string text;
+  const auto add = [&](const JobScript& job, const std::string& how) {
+    text += concatenate("#### sbatch ", how, SlurmFiles(job.run_dir).script(job.stage).string(),
+                        "\n\n", job_script(job, site), "\n");
+  };
+  for (const auto& job : calls.jobs) add(job, "");
+  add(calls.last, "--dependency=afterany:<all of these> ");
+  return text;
+}
+
+std::map<int64_t, std::string> over_a_limit(const Slurm& slurm, const std::vector<int64_t>& ids) {
+  static const std::set<std::string> kReasons{"PartitionNodeLimit", "PartitionTimeLimit",
+                                              "PartitionConfig", "BadConstraints"};
+  std::map<int64_t, std::string> found;
+  for (const auto& job : slurm.queue(ids))
+    if (job.state == "PENDING" &&
+        (kReasons.contains(job.reason) || job.reason.ends_with("PerJobLimit")))
+      found[job.id] = job.reason;
+  return found;
+}
+
+}  // namespace stylescope
