@@ -37,6 +37,7 @@ Task add_submit(CLI::App& app);
 Task add_status(CLI::App& app);
 Task add_logs(CLI::App& app);
 Task add_cancel(CLI::App& app);
+Task add_sweep(CLI::App& app);
 Task add_job(CLI::App& app);
 Task add_doctor(CLI::App& app);
 

@@ -2,6 +2,7 @@
 #include "pipeline/command.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/run_facts.hpp"
+#include "pipeline/sweep.hpp"
 #include "slurm/job_book.hpp"
 
 #include <algorithm>
@@ -17,71 +18,84 @@ struct CancelCommand {
   std::string run_dir;
   std::vector<std::string> stages;
 
+  // The jobs of a stage; "run " before its name where several runs are cancelled.
+  struct Chosen {
+    std::string label;
+    std::vector<int64_t> ids;
+  };
+
   void answer() {
     if (launched_as_rank() && launched_rank() > 0) return;
     const RunView view(run_dir);
     for (const auto& stage : stages) view.check_stage(stage);
-    const JobBook book = read_job_book(SlurmFiles(run_dir));
-    const auto chosen = with_those_behind(view.stages(), book);
-    std::vector<int64_t> ids;
-    for (const auto& stage : chosen) {
-      // What would go on in the place of a cancelled job goes first.
-      auto own = book.stages.at(stage).ids();
-      ids.insert(ids.begin(), own.rbegin(), own.rend());
+    auto chosen = chosen_of(view, "");
+    const auto sweep = stages.empty() ? read_sweep(run_dir) : std::vector<SweepRun>{};
+    for (const auto& run : sweep) {
+      const auto dir = sweep_folder(run_dir) / run.point.slug;
+      if (!std::filesystem::exists(SlurmFiles(dir).config())) continue;
+      const auto more = chosen_of(RunView(dir), run.point.slug + " ");
+      chosen.insert(chosen.end(), more.begin(), more.end());
     }
-    if (ids.empty()) {
+    if (chosen.empty()) {
       std::cout << run_dir << ": nothing was submitted" << (stages.empty() ? "" : " of that")
                 << "; nothing to cancel\n";
       return;
     }
-    cancel(view, chosen, book, ids);
+    if (cancel(view.slurm(), chosen))
+      std::cout << "To go on: "
+                << (sweep.empty() ? view.start_again()
+                                  : "the same stylescope submit with --sweep once more")
+                << "\n";
   }
 
-  // In data-flow order, those that were submitted.
-  std::vector<std::string> with_those_behind(const std::vector<std::string>& all,
-                                             const JobBook& book) const {
+  // In data-flow order, those that were submitted: the chosen stages and those behind them. Stages
+  // of a sweep's base run are not cancelled with one of its runs: others wait for them too.
+  std::vector<Chosen> chosen_of(const RunView& view, const std::string& label) const {
+    const JobBook book = read_job_book(SlurmFiles(view.dir()));
+    auto all = view.stages();
+    if (stages.empty()) all.push_back(kSweepJob);
     std::set<std::string> wanted(stages.begin(), stages.end());
-    std::vector<std::string> chosen;
+    std::vector<Chosen> chosen;
     for (const auto& stage : all) {
       const auto found = book.stages.find(stage);
-      if (found == book.stages.end()) continue;
+      if (found == book.stages.end() || is_shared(view.dir() / stage)) continue;
       const bool behind = std::ranges::any_of(
           found->second.after, [&](const auto& before) { return wanted.contains(before); });
       if (!stages.empty() && !behind && !wanted.contains(stage)) continue;
       wanted.insert(stage);
-      chosen.push_back(stage);
+      chosen.push_back({label + stage, found->second.ids()});
     }
     return chosen;
   }
 
-  void cancel(const RunView& view, const std::vector<std::string>& chosen, const JobBook& book,
-              const std::vector<int64_t>& ids) const {
-    const auto alive = alive_jobs(view.slurm(), ids);
-    std::vector<int64_t> doomed;
+  // Was there a job to cancel?
+  bool cancel(const Slurm& slurm, const std::vector<Chosen>& chosen) const {
+    std::vector<int64_t> ids, doomed;
+    // What would go on in the place of a cancelled job goes first.
+    for (const auto& [label, own] : chosen) ids.insert(ids.begin(), own.rbegin(), own.rend());
+    const auto alive = alive_jobs(slurm, ids);
     for (const auto id : ids)
       if (alive.contains(id)) doomed.push_back(id);
-    view.slurm().cancel(doomed);
+    slurm.cancel(doomed);
     bool worked = false;
-    for (const auto& stage : chosen) {
+    for (const auto& [label, own] : chosen) {
       std::string line;
-      for (const auto id : book.stages.at(stage).ids()) {
+      for (const auto id : own) {
         const auto found = alive.find(id);
         if (found == alive.end()) continue;
         worked = worked || found->second;
         line += detail::concatenate(line.empty() ? " " : ", ", id,
                                     found->second ? " (was at work)" : "");
       }
-      if (!line.empty()) std::cout << stage << ": cancelled job" << line << "\n";
+      if (!line.empty()) std::cout << label << ": cancelled job" << line << "\n";
     }
-    if (doomed.empty()) {
+    if (doomed.empty())
       std::cout << run_dir << ": no job is queued or at work; nothing to cancel\n";
-      return;
-    }
     if (worked)
       std::cout
           << "Work up to the last checkpoint is kept; a job that was at work may take up to a "
              "minute to end.\n";
-    std::cout << "To go on: " << view.start_again() << "\n";
+    return !doomed.empty();
   }
 
   // Those not over, and whether they were at work.
@@ -102,7 +116,10 @@ Task add_cancel(CLI::App& app) {
   app.add_option("RUN_DIR", command->run_dir, "the run directory")->required();
   app.add_option("STAGE", command->stages,
                  "the jobs of these stages alone, and of those that wait for them");
-  app.footer("What was finished stays, and so do checkpoints.");
+  app.footer(
+      "What was finished stays, and so do checkpoints. Of a sweep's base run, all runs of the "
+      "sweep "
+      "are cancelled; of one of these, what it does not share with others.");
   return {[command] { command->answer(); }, {}};
 }
 

@@ -9,6 +9,7 @@ const std::vector<Command>& commands() {
       {"status", "how a run stands: what is done, at work, queued, or failed", add_status},
       {"logs", "what a stage of a run printed", add_logs},
       {"cancel", "takes a run's jobs out of Slurm's queue", add_cancel},
+      {"sweep", "what the runs of a sweep came to, as a table", add_sweep},
       {"generate", "images from a generator, of seeds or of given latents", add_generate},
       {"explain", "new images on a finished run", add_explain},
       {"export", "tiles as pictures, or their places in CLAM's or TRIDENT's layout", add_export},

@@ -87,9 +87,11 @@ void RunDirectory::publish(const std::string& name, nlohmann::json record) {
   // From here on the folder can be published without the stage (publish_left_over), so a kill in
   // between costs nothing. That takes resume.json, so it goes last.
   write_json(folder / kStageFile, record);
+  std::error_code ignored;
+  // A run of a sweep may have a link here, to a stage of its base run: nothing of its own.
+  if (fs::is_symlink(stage(name), ignored)) fs::remove(stage(name), ignored);
   if (fs::exists(stage(name))) move_aside(stage(name));
   publish_directory(folder, stage(name));
-  std::error_code ignored;
   fs::remove(stage(name) / kResumeFile, ignored);
   fs::remove_all(stage(name) / kCheckpoints, ignored);
   for (const auto& entry : fs::directory_iterator(stage(name)))

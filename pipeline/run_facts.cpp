@@ -89,14 +89,23 @@ std::string RunView::start_again() const {
   return "stylescope run " + config_file_.string();
 }
 
+// A run of a sweep has links to the stages that its base run makes: their news is there.
+fs::path RunView::home_of(const std::string& stage) const {
+  std::error_code ignored;
+  const fs::path link = fs::read_symlink(dir_ / stage, ignored);
+  if (link.empty() || link.filename() != stage) return dir_;
+  return (dir_ / link).parent_path().lexically_normal();
+}
+
 StageFacts RunView::facts_of(const std::string& name, const std::vector<std::string>& inputs,
                              const JobBook& book) const {
-  const RunDirectory directory(dir_);
+  const fs::path home = home_of(name);
+  const RunDirectory directory(home);
   StageFacts facts;
   facts.name = name;
   facts.inputs = inputs;
-  facts.lock = look_at_lock(dir_ / ("." + name + ".lock"));
-  facts.outcome = read_state<StageOutcome>(outcome_file(dir_, name));
+  facts.lock = look_at_lock(home / ("." + name + ".lock"));
+  facts.outcome = read_state<StageOutcome>(outcome_file(home, name));
   look_twice(facts, [&] {
     facts.partial = directory.has_partial(name);
     facts.resume = directory.resume_record(name);
@@ -105,13 +114,13 @@ StageFacts RunView::facts_of(const std::string& name, const std::vector<std::str
   // A finished stage has its last progress still.
   for (const auto& folder : {directory.partial(name), directory.stage(name)})
     if (!facts.progress) facts.progress = read_state<StageProgress>(folder / progress_file_name());
-  facts.sessions = read_sessions(SlurmFiles(dir_).sessions(name));
+  facts.sessions = read_sessions(SlurmFiles(home).sessions(name));
   if (const auto found = book.stages.find(name); found != book.stages.end()) {
     facts.jobs = found->second;
-    facts.shares = shares_of(dir_, name, *facts.jobs);
+    facts.shares = shares_of(home, name, *facts.jobs);
   }
   if (facts.record || facts.partial)
-    facts.warning = last_warning(dir_ / "logs" / (name + ".rank-0.log"),
+    facts.warning = last_warning(home / "logs" / (name + ".rank-0.log"),
                                  time_at(facts.resume ? facts.resume : facts.record, "started"));
   return facts;
 }

@@ -32,6 +32,7 @@ class RunView {
   const Slurm& slurm() const { return slurm_; }
 
  private:
+  std::filesystem::path home_of(const std::string& stage) const;
   StageFacts facts_of(const std::string& name, const std::vector<std::string>& inputs,
                       const JobBook& book) const;
   void ask_slurm(const JobBook& book, const std::vector<StageFacts>& stages);

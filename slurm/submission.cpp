@@ -211,10 +211,13 @@ void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfi
 
 void submit_stages(const Slurm& slurm, const std::vector<PlannedStage>& stages,
                    const SiteProfile& site, const SlurmFiles& files, JobBook& book,
-                   const std::function<void(const StageJobs&)>& said) {
+                   const std::function<void(const StageJobs&)>& said,
+                   const std::set<std::string>& gated) {
   Submission submission(slurm, site, files, book);
-  for (const auto& stage : stages)
-    said(submission.add(stage, is_joined(stage.script.stage, stages)));
+  for (const auto& stage : stages) {
+    const std::string& name = stage.script.stage;
+    said(submission.add(stage, gated.contains(name) || is_joined(name, stages)));
+  }
 }
 
 std::string dry_run_text(const std::vector<PlannedStage>& stages, const SiteProfile& site,

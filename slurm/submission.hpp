@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,10 +37,12 @@ std::string dependency(const std::vector<std::string>& stages, const JobBook& bo
 
 // Writes the scripts of all stages and submits them in this order, each with its array before it
 // and its follow-ups behind; after every job the book is written, so that a submission that fails
-// in the middle can be repeated. `said` hears of each stage. Throws Error with what sbatch said.
+// in the middle can be repeated. `said` hears of each stage. `gated`: other runs wait for these
+// stages too. Throws Error with what sbatch said.
 void submit_stages(const Slurm& slurm, const std::vector<PlannedStage>& stages,
                    const SiteProfile& site, const SlurmFiles& files, JobBook& book,
-                   const std::function<void(const StageJobs&)>& said);
+                   const std::function<void(const StageJobs&)>& said,
+                   const std::set<std::string>& gated = {});
 
 // The script of one job, in its place. Throws Error.
 void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfile& site);

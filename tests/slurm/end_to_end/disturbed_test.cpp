@@ -15,6 +15,7 @@ namespace stylescope::slurm_tests {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 const std::vector<std::string> kStages{"ingest",     "classifier", "gan",
                                        "synthesize", "encoder",    "direction",
@@ -258,6 +259,45 @@ void failure_for_good(Scene&, ClusterRun& run) {
              "the cause is not named: " + words);
 }
 
+// One of two runs is cancelled and submitted again; both share what the base run makes.
+void sweep_of_two_runs(Scene& scene, ClusterRun& run) {
+  const std::string other = "explain.images=3", base = "run/sweep/";
+  const Words sweep{"--sweep", "explain.images=2,3"};
+  const auto table = [&] { return read_text(run.run() / "sweep" / "results.txt"); };
+  run.copy_stages(scene.undisturbed(), {"ingest", "classifier", "gan", "synthesize", "encoder"});
+  const auto said = run.submit(sweep);
+  run.expect(said.at("encoder") == "up to date", "encoder: " + said.at("encoder"));
+  for (const char* job : {"direction", "explain.images=2 explain", "explain.images=3 report"})
+    run.expect(said.contains(job) && said.at(job).starts_with("job "), job + " has no job"s);
+  run.expect(!said.contains("explain.images=2 direction"), "direction is not shared");
+  const auto cancelled = run.stylescope({"cancel", base + other});
+  run.expect(cancelled.out.find("report: cancelled job ") != std::string::npos &&
+                 cancelled.out.find("direction: ") == std::string::npos,
+             "cancel said: " + cancelled.out + cancelled.err);
+  run.watch_to_the_end(120s);
+  run.expect(table().find("\n2               done ") != std::string::npos &&
+                 table().find("\n3               stopped (explain) ") != std::string::npos,
+             "a run was cancelled, and the table says " + table());
+
+  const auto again = run.submit(sweep);
+  run.expect(again.at("direction") == "up to date", "direction: " + again.at("direction"));
+  for (const char* stage : {" explain", " evaluate", " report"}) {
+    run.expect(again.at("explain.images=2"s + stage) == "up to date", "made again:"s + stage);
+    run.expect(again.at(other + stage).starts_with("job "), "not submitted again:"s + stage);
+  }
+  run.watch_to_the_end(120s);
+  run.expect(table().find("\n3               done ") != std::string::npos,
+             "all was done, and the table says " + table());
+  for (const char* values : {"explain.images=2", "explain.images=3"}) {
+    const auto status = run.stylescope({"status", base + values});
+    run.expect(status.code == 0, values + (": status says " + status.out + status.err));
+    run.expect(fs::exists(run.run() / "sweep" / values / "report" / "index.html"),
+               values + " has no report"s);
+  }
+  for (const auto& [stage, words] : run.submit(sweep))
+    run.expect(words == "up to date" || stage == "the results", "submitted: " + stage + words);
+}
+
 const std::vector<Case>& cases() {
   static const std::vector<Case> all{
       {"time_limit", changed(plan(), [](RunPlan& p) { p.time = "1"; }), time_limit},
@@ -269,6 +309,7 @@ const std::vector<Case>& cases() {
       {"follow_up", changed(plan(), [](RunPlan& p) { p.restart = "follow_up"; }), follow_up},
       {"resubmission", plan(), resubmission},
       {"shares_of_slides", shares_plan(), shares_of_slides},
+      {"sweep", plan(), sweep_of_two_runs},
       {"failure_for_good", plan({"ingest.split.train=0.85", "ingest.split.val=0"}),
        failure_for_good}};
   return all;
