@@ -66,6 +66,12 @@ std::vector<CommPoint> measure_all_reduces(Communicator& part, const ScaleBench&
   return points;
 }
 
+int64_t parameters_of(const torch::nn::Module& module) {
+  int64_t count = 0;
+  for (const auto& parameter : module.parameters()) count += parameter.numel();
+  return count;
+}
+
 // The first k ranks work, the others sleep. On the root: everything.
 ScaleFindings measure(const ScaleBench& bench, const Launch& at, double seconds, int64_t& wrong) {
   ScaleFindings findings;
@@ -279,13 +285,16 @@ BenchReport bench_scale(const ScaleBench& bench, const Launch& at, double second
   const auto hosts = at.world.all_gather(host_name());
   BenchReport report;
   report.name = "scale";
-  report.args = {{"resolution", bench.networks.generator.resolution},
-                 {"gan_batch", bench.networks.gan.batch},
-                 {"resnet_batch", bench.networks.resnets.at(0).batch},
-                 {"latency_us", bench.latency_us},
-                 {"bandwidth_gbs", bench.bandwidth_gbs},
-                 {"ranks_per_node", bench.ranks_per_node},
-                 {"seconds", seconds}};
+  report.args = {
+      {"resolution", bench.networks.generator.resolution},
+      {"gan_parameters", parameters_of(*Generator(bench.networks.generator)) +
+                             parameters_of(*Discriminator(bench.networks.discriminator))},
+      {"gan_batch", bench.networks.gan.batch},
+      {"resnet_batch", bench.networks.resnets.at(0).batch},
+      {"latency_us", bench.latency_us},
+      {"bandwidth_gbs", bench.bandwidth_gbs},
+      {"ranks_per_node", bench.ranks_per_node},
+      {"seconds", seconds}};
   report.limits = {{"copy_GB/s", copy_rate(at, seconds) / 1e9}};
   report.columns = scale_columns();
   int64_t wrong = 0;

@@ -3,6 +3,7 @@
 #include "pipeline/config.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/site_loader.hpp"
+#include "pipeline/submission_estimate.hpp"
 #include "pipeline/submit_plan.hpp"
 #include "pipeline/submit_run.hpp"
 #include "pipeline/sweep_submission.hpp"
@@ -21,6 +22,7 @@ struct SubmitCommand {
   std::string file, from, site_name;
   std::vector<std::string> only, overrides, sweeps;
   bool dry_run = false, strict = false;
+  EstimateSources sources;
 
   void answer() {
     if (launched_as_rank() && launched_rank() > 0) return;
@@ -38,7 +40,9 @@ struct SubmitCommand {
     for (const auto& note : plan.notes) std::cerr << note << "\n";
     if (dry_run) {
       std::cout << dry_run_text(plan.stages, site, dry_array_size(slurm));
-      return tell_others(plan);
+      tell_others(plan);
+      std::cout << submission_estimate(config, plan, sources);
+      return;
     }
     tell_others(plan);
     if (plan.stages.empty()) return;
@@ -97,8 +101,10 @@ Task add_submit(CLI::App& app) {
                  "section.key=v1,v2,...: a run for each value, in RUN_DIR/sweep; repeated: for "
                  "each combination. Stages that do not depend on it are made once")
       ->allow_extra_args(false);
-  app.add_flag("--dry-run", command->dry_run, "print the scripts, and submit nothing");
+  auto* dry = app.add_flag("--dry-run", command->dry_run,
+                           "print the scripts and what they will take, and submit nothing");
   app.add_flag("--strict", command->strict, "make stages of another program version again");
+  add_estimate_options(app, dry, command->sources);
   app.footer(
       "Submits what is neither up to date nor queued. Scripts, logs and the list of jobs are "
       "in RUN_DIR/slurm; stylescope status, logs and cancel read them there.");

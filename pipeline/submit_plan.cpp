@@ -64,6 +64,7 @@ class Planner {
       plan_.others.emplace_back(stage.name, "up to date");
       return;
     }
+    if (decision.action == Action::resume) plan_.resumed.insert(stage.name);
     pending_.insert(stage.name);
     plan_.stages.push_back(planned(stage));
   }

@@ -25,6 +25,7 @@ struct SubmitPlan {
   // The rest, and why not: "up to date", "already queued as job 12".
   std::vector<std::pair<std::string, std::string>> others;
   std::vector<std::string> notes;  // what the user should hear besides
+  std::set<std::string> resumed;   // of the stages: those that go on from <stage>.partial
 };
 
 struct SubmitPlaces {

@@ -98,6 +98,29 @@ TEST(Program, DumpDefaultLoadsAndDryRunChangesNothing) {
   EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
 }
 
+TEST(Program, SubmissionsSayWhatTheyWillTake) {
+  TempDir dir;
+  std::ofstream(dir / "run.yaml")
+      << "ingest: {resolution: 16, phantom: {subjects: 20, images_per_subject: 2}}\n"
+         "classifier: {depth: 18, stem: small, width: 4}\n"
+         "gan: {kimg: 1, batch: 16, w_dim: 8, channel_base: 128, channel_max: 8}\n"
+         "synthesize: {samples: 400}\n"
+         "encoder: {depth: 18, stem: small, width: 4}\n";
+  const auto outcome = stylescope("submit run.yaml --dry-run", dir);
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("#SBATCH"));
+  EXPECT_THAT(outcome.output, HasSubstr("#### What it will take"));
+  EXPECT_THAT(outcome.output, HasSubstr("hours are not known without measured rates"));
+  EXPECT_THAT(outcome.output, HasSubstr("400 pairs x (1 x 16 x 16 bytes + 8 of w x 4 bytes + 8)"));
+  const auto measured =
+      stylescope("submit run.yaml --dry-run --measure --measure-seconds 0 --only ingest,gan", dir);
+  EXPECT_EQ(measured.code, 0) << measured.output;
+  EXPECT_THAT(measured.output, HasSubstr("time: (1,008 images x "));
+  for (const char* wrong : {"--rates nowhere", "--dry-run --rates nowhere", "--measure"})
+    EXPECT_EQ(stylescope(std::string("submit run.yaml ") + wrong, dir).code, 2) << wrong;
+  EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
+}
+
 TEST(NumberList, RangesAndNumbers) {
   EXPECT_EQ(parse_numbers("--seeds", "0-3,9"), (std::vector<int64_t>{0, 1, 2, 3, 9}));
   for (const char* text : {"", "a", "3-1", "1,,2", "-1", "1-", "0-99999999999"})
