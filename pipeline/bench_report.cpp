@@ -1,6 +1,7 @@
 #include "pipeline/bench_report.hpp"
 
 #include "distributed/host.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/provenance.hpp"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 #include "distributed/host.hpp"
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/bench.hpp"
 #include "pipeline/bench_timing.hpp"
 #include "pipeline/comm_timing.hpp"

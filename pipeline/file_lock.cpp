@@ -2,7 +2,7 @@
 
 #include "distributed/host.hpp"
 #include "io/base/error.hpp"
-#include "pipeline/provenance.hpp"
+#include "io/utc_time.hpp"
 
 #include <cstdio>
 #include <cstring>

@@ -16,9 +16,5 @@ std::string program_revision();
 nlohmann::json library_versions();
 // "Intel(R) Xeon(R) ...", "unknown" where the system does not tell.
 std::string cpu_type();
-// Now, "2026-11-24T03:25:57Z".
-std::string utc_time();
-// Back to Unix time; 0 for what is no such text.
-double unix_time_of(const std::string& utc);
 
 }  // namespace stylescope

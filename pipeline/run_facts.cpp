@@ -2,8 +2,8 @@
 
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/log_line.hpp"
-#include "pipeline/provenance.hpp"
 #include "pipeline/run_directory.hpp"
 #include "pipeline/stage_history.hpp"
 

@@ -1,7 +1,7 @@
 #include "pipeline/run_status.hpp"
 
 #include "io/base/error.hpp"
-#include "pipeline/provenance.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/queue_words.hpp"
 #include "pipeline/stage_history.hpp"
 
@@ -141,6 +141,9 @@ class Judge {
     if (job.state == "REQUEUE_HOLD" || job.state == "SPECIAL_EXIT")
       return set(row, State::held, "requeued, and held");
     if (is_requeued(job)) return set(row, State::restarting, "requeued" + after_cause(stage));
+    // A job that was requeued is counted and set back to no time used while it is cleared away.
+    if (is_clearing(job) && job.restarts > 0 && job.elapsed == 0)
+      return set(row, State::restarting, "requeued" + after_cause(stage));
     if (is_clearing(job)) return clearing(stage, row);
     if (job.state == "CONFIGURING") return set(row, State::running, "its nodes are being started");
     if (job.state == "SUSPENDED" || job.state == "STOPPED")
@@ -212,7 +215,11 @@ class Judge {
 
   // "gan, which failed".
   std::string reproach(const std::string& name) const {
-    return name + ", which " + (states_.at(name) == State::failed ? "failed" : "cannot start");
+    const State state = states_.at(name);
+    return name + ", which " +
+           (state == State::failed    ? "failed"
+            : state == State::stopped ? "stopped"
+                                      : "cannot start");
   }
 
   std::string hopeless_input(const StageFacts& stage) const {
@@ -224,13 +231,19 @@ class Judge {
     return "";
   }
 
-  std::string blocked_words(const StageFacts& stage, const std::string& otherwise) const {
-    if (const auto input = hopeless_input(stage); !input.empty()) return "needs " + reproach(input);
+  // An input that failed or cannot start; else one that stopped, of which Slurm says the same.
+  std::string bad_input(const StageFacts& stage) const {
+    if (const auto input = hopeless_input(stage); !input.empty()) return input;
     for (const auto& name : stage.jobs->after)
       if (const auto found = states_.find(name);
           found != states_.end() && found->second == State::stopped)
-        return "needs " + name + ", which stopped";
-    return otherwise;
+        return name;
+    return "";
+  }
+
+  std::string blocked_words(const StageFacts& stage, const std::string& otherwise) const {
+    const auto input = bad_input(stage);
+    return input.empty() ? otherwise : "needs " + reproach(input);
   }
 
   // ---- shares ----
@@ -294,7 +307,7 @@ class Judge {
     if (last.state == "FAILED")
       return set(row, State::failed,
                  gone + " before the stage began; slurm/" + stage.name + ".log says why");
-    if (const auto input = hopeless_input(stage); !input.empty())
+    if (const auto input = bad_input(stage); !input.empty())
       return set(row, State::blocked, "needs " + reproach(input));
     set(row, State::stopped, last.state == "CANCELLED" ? gone + " before it began" : gone);
   }

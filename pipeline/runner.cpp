@@ -5,6 +5,7 @@
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "io/stage_state.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/file_lock.hpp"
 #include "pipeline/provenance.hpp"
 #include "pipeline/session_outcome.hpp"

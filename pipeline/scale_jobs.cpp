@@ -3,6 +3,7 @@
 #include "distributed/stop_signal.hpp"
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/number_list.hpp"
 #include "pipeline/provenance.hpp"

@@ -1,6 +1,6 @@
 #include "pipeline/stage_history.hpp"
 
-#include "pipeline/provenance.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/queue_words.hpp"
 
 #include <algorithm>
@@ -80,7 +80,7 @@ void fill_done(const StageFacts& stage, StageStatus& row) {
 
 bool is_done(const StageFacts& stage) {
   if (!stage.record) return false;
-  const bool said_done = (stage.outcome && stage.outcome->state == "done") ||
+  const bool said_done = newest_word(stage) == "done" ||
                          (!stage.sessions.empty() && stage.sessions.back().outcome == "done");
   if (said_done) return true;
   const double finished = time_at(stage.record, "finished");

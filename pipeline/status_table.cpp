@@ -163,9 +163,7 @@ std::vector<std::string> what_to_do(const std::vector<StageStatus>& rows,
     }
   }
   if (!blocked.empty()) {
-    sentences.push_back(joined(blocked, ", ") +
-                        (blocked.size() == 1 ? " cannot start" : " cannot start") +
-                        " before that is mended.");
+    sentences.push_back(joined(blocked, ", ") + " cannot start before that is mended.");
     again = true;
   }
   if (again)

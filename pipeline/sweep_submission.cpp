@@ -1,7 +1,7 @@
 #include "pipeline/sweep_submission.hpp"
 
 #include "io/base/error.hpp"
-#include "pipeline/provenance.hpp"
+#include "io/utc_time.hpp"
 #include "pipeline/submit_run.hpp"
 
 #include <algorithm>

@@ -113,8 +113,8 @@ std::string aligned(const std::vector<Cells>& lines) {
 
 std::string sweep_state(const std::vector<StageStatus>& rows) {
   using State = StageState;
-  // Blocked is what stands behind a failed one, as a rule.
-  for (const auto state : {State::failed, State::blocked, State::stopped, State::held})
+  // What is blocked is so because of another, which is named where it is in the run.
+  for (const auto state : {State::failed, State::stopped, State::held, State::blocked})
     if (const auto found = std::ranges::find(rows, state, &StageStatus::state);
         found != rows.end()) {
       const bool failed = state == State::failed || state == State::blocked;

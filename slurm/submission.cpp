@@ -2,10 +2,10 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/utc_time.hpp"
 #include "slurm/sessions.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 namespace stylescope {
@@ -13,15 +13,6 @@ namespace {
 
 using detail::concatenate;
 using Words = std::vector<std::string>;
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 std::string any_of(const StageJobs& jobs) {
   std::string text = concatenate("afterok:", jobs.job);
@@ -82,7 +73,7 @@ class Submission {
     jobs.ranks = stage.script.resources.rank_count();
     jobs.nodes = std::max<int64_t>(1, stage.script.resources.nodes);
     jobs.gpus = stage.script.resources.gpu_count();
-    jobs.submitted = utc_now();
+    jobs.submitted = utc_time();
     return jobs;
   }
 

@@ -80,6 +80,13 @@ TEST(Program, AShareIsOfOneStageThatCanBeSharedOut) {
   EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
 }
 
+TEST(Program, TheDoctorEndsWhateverHangs) {
+  TempDir dir;
+  const auto outcome = stylescope("doctor --deadline 0.001", dir);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.output, HasSubstr(": did not end within 0.001 s (--deadline)"));
+}
+
 TEST(Program, FailureIsOne) {
   TempDir dir;
   const auto outcome =

@@ -238,7 +238,8 @@ TEST(SweepTable, AWordOrTwoForARun) {
   EXPECT_EQ("at work", state_of({State::done, State::running}));
   EXPECT_EQ("failed (b)", state_of({State::running, State::failed, State::blocked}));
   EXPECT_EQ("failed (c)", state_of({State::stopped, State::blocked, State::failed}));
-  EXPECT_EQ("failed (b)", state_of({State::stopped, State::blocked}));
+  EXPECT_EQ("stopped (a)", state_of({State::stopped, State::blocked}));
+  EXPECT_EQ("failed (b)", state_of({State::done, State::blocked}));
   EXPECT_EQ("stopped (b)", state_of({State::done, State::stopped}));
   EXPECT_EQ("waiting", state_of({State::done, State::not_started}));
 }

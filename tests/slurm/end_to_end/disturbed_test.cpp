@@ -298,6 +298,27 @@ void sweep_of_two_runs(Scene& scene, ClusterRun& run) {
     run.expect(words == "up to date" || stage == "the results", "submitted: " + stage + words);
 }
 
+// Two ranks on two nodes are fit; two programs that do not know of one another are not.
+void doctor_in_job(Scene& scene, ClusterRun& run) {
+  const auto doctor = [&](const std::string& mpi) {
+    return scene.cluster().run({"srun", "--nodes=2", "--ntasks=2", "--exclude=n3,n4",
+                                "--mpi=" + mpi, STYLESCOPE_BINARY, "doctor", "--in-job"},
+                               {}, run.folder());
+  };
+  const auto fit = doctor("pmix");
+  run.expect(fit.code == 0 && fit.out.find("\nfit to run (") != std::string::npos,
+             "the doctor does not like a sound job: " + fit.out + fit.err);
+  for (const char* words : {"ranks: 2 rank(s), as many as were started",
+                            "binding: ", "network: ", "all_reduce over all ranks is right",
+                            "all ranks read rank 0's HDF5 file", "time left: "})
+    run.expect(fit.out.find(words) != std::string::npos,
+               "the doctor does not say '" + std::string(words) + "': " + fit.out);
+  const auto apart = doctor("none");
+  const auto said = apart.out + apart.err;
+  run.expect(apart.code != 0 && said.find("each of them is a world of one rank") != said.npos,
+             "the doctor does not see that ranks are apart: " + said);
+}
+
 const std::vector<Case>& cases() {
   static const std::vector<Case> all{
       {"time_limit", changed(plan(), [](RunPlan& p) { p.time = "1"; }), time_limit},
@@ -309,6 +330,7 @@ const std::vector<Case>& cases() {
       {"follow_up", changed(plan(), [](RunPlan& p) { p.restart = "follow_up"; }), follow_up},
       {"resubmission", plan(), resubmission},
       {"shares_of_slides", shares_plan(), shares_of_slides},
+      {"doctor_in_job", plan(), doctor_in_job},
       {"sweep", plan(), sweep_of_two_runs},
       {"failure_for_good", plan({"ingest.split.train=0.85", "ingest.split.val=0"}),
        failure_for_good}};
