@@ -43,7 +43,8 @@ stylescope_pkg_config(ZSTD libzstd "Zstandard" libzstd-dev zstd)
 stylescope_pkg_config(LZ4 liblz4 "LZ4" liblz4-dev lz4-c)
 
 find_package(MPI QUIET COMPONENTS C)
-stylescope_need(MPI_C_FOUND "MPI (on a cluster: its module, so that mpicc is in PATH)" libopenmpi-dev openmpi)
+stylescope_need(MPI_C_FOUND "MPI: a cluster's module, or a prefix with an mpicc that works; a moved Open MPI needs OPAL_PREFIX"
+                libopenmpi-dev openmpi)
 set(MPIEXEC ${MPIEXEC_EXECUTABLE})
 find_package(yaml-cpp QUIET)
 stylescope_need(yaml-cpp_FOUND "yaml-cpp" libyaml-cpp-dev yaml-cpp)

@@ -190,7 +190,12 @@ Findings look_at_time_left(const DoctorSettings&, Communicator&) {
   if (!job) return {{Level::note, "this is no Slurm job"}};
   if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
     return check_time_left(std::strtod(end, nullptr), unix_time());
-  for (const auto& queued : Slurm().queue({std::strtoll(job, nullptr, 10)}))
+  const Slurm slurm;
+  // A container seldom has Slurm's commands.
+  if (const auto why = slurm.unreachable(); !why.empty())
+    return {{Level::note, "how long this job may last is not known (" + why +
+                              "); the ranks do not need Slurm's commands"}};
+  for (const auto& queued : slurm.queue({std::strtoll(job, nullptr, 10)}))
     if (queued.left >= 0)
       return check_time_left(unix_time() + static_cast<double>(queued.left), unix_time());
   return {{Level::note, "the job has no time limit that Slurm tells"}};

@@ -1,7 +1,13 @@
+#include "pipeline/doctor.hpp"
+
+#include "distributed/communicator.hpp"
 #include "io/base/error.hpp"
 #include "io/file_system_probe.hpp"
 #include "pipeline/doctor_checks.hpp"
 #include "tests/support/temp_dir.hpp"
+
+#include <algorithm>
+#include <cstdlib>
 
 #include <gmock/gmock.h>
 
@@ -115,6 +121,22 @@ TEST(Doctor, ClocksAndTimeLeft) {
   EXPECT_TRUE(check_clocks({rank_on("n1"), rank_on("n2")}, 0.1).empty());
   EXPECT_THAT(worst(check_time_left(1100, 1000), Level::warning), HasSubstr("2 min left"));
   EXPECT_THAT(worst(check_time_left(10000, 1000), Level::note), HasSubstr("150 min left"));
+}
+
+TEST(Doctor, InAContainerWithoutSlurmsCommandsTheTimeLeftIsNoFailure) {
+  const std::string path = std::getenv("PATH");
+  ::setenv("PATH", "/nonexistent", 1);
+  ::setenv("SLURM_JOB_ID", "7", 1);
+  ::unsetenv("SLURM_JOB_END_TIME");
+  const auto& checks = doctor_checks_in_job();
+  const auto check = std::ranges::find(checks, std::string("time left"), &DoctorCheck::name);
+  ASSERT_NE(checks.end(), check);
+  SelfCommunicator world;
+  const auto found = check->look({}, world);
+  ::setenv("PATH", path.c_str(), 1);
+  ::unsetenv("SLURM_JOB_ID");
+  EXPECT_EQ("", worst(found, Level::warning) + worst(found, Level::failure));
+  EXPECT_THAT(worst(found, Level::note), HasSubstr("not known"));
 }
 
 TEST(Doctor, TheSitesMpiPluginMustBeKnown) {
