@@ -37,14 +37,16 @@ void replace_text(const fs::path& file, const std::string& text) noexcept {
     // Process ids repeat from host to host, and inside containers.
     const fs::path fresh = file.string() + ".tmp-" + std::to_string(::getpid()) + "-" +
                            std::to_string(std::random_device()());
+    bool whole = false;
     {
       std::ofstream out(fresh, std::ios::trunc);
       out << text;
-      if (!out.flush()) return;
+      out.flush();
+      whole = out.good();
     }
-    std::error_code ignored;
-    fs::rename(fresh, file, ignored);
-    if (ignored) fs::remove(fresh, ignored);
+    std::error_code failure;
+    if (whole) fs::rename(fresh, file, failure);
+    if (!whole || failure) fs::remove(fresh, failure);
   } catch (const std::exception&) {
     return;
   }

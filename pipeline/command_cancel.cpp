@@ -29,23 +29,26 @@ struct CancelCommand {
     const RunView view(run_dir);
     for (const auto& stage : stages) view.check_stage(stage);
     auto chosen = chosen_of(view, "");
+    std::string unread;
     const auto sweep = stages.empty() ? read_sweep(run_dir) : std::vector<SweepRun>{};
     for (const auto& run : sweep) {
       const auto dir = sweep_folder(run_dir) / run.point.slug;
       if (!std::filesystem::exists(SlurmFiles(dir).config())) continue;
-      const auto more = chosen_of(RunView(dir), run.point.slug + " ");
-      chosen.insert(chosen.end(), more.begin(), more.end());
+      // One that cannot be read keeps nobody from cancelling the others.
+      try {
+        const auto more = chosen_of(RunView(dir), run.point.slug + " ");
+        chosen.insert(chosen.end(), more.begin(), more.end());
+      } catch (const Error& error) {
+        unread += detail::concatenate(unread.empty() ? "" : "; ", error.what());
+      }
     }
     if (chosen.empty()) {
       std::cout << run_dir << ": nothing was submitted" << (stages.empty() ? "" : " of that")
                 << "; nothing to cancel\n";
       return;
     }
-    if (cancel(view.slurm(), chosen))
-      std::cout << "To go on: "
-                << (sweep.empty() ? view.start_again()
-                                  : "the same stylescope submit with --sweep once more")
-                << "\n";
+    if (cancel(view.slurm(), chosen)) std::cout << "To go on: " << view.start_again() << "\n";
+    validate(unread.empty(), unread, "; the jobs of that run were not cancelled");
   }
 
   // In data-flow order, those that were submitted: the chosen stages and those behind them. Stages

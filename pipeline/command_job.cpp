@@ -43,7 +43,10 @@ struct JobCommand {
   bool ends = false;
 
   // "tile.task-3" and "tile.3" for a share.
-  std::string label() const { return task.empty() ? stage : stage + ".task-" + share(); }
+  std::string label() const { return session_name(stage, task_number()); }
+  int64_t task_number() const {
+    return task.empty() ? -1 : std::strtoll(share().c_str(), nullptr, 10);
+  }
   std::string name() const { return task.empty() ? stage : stage + "." + share(); }
   std::string share() const { return task.substr(0, task.find('/')); }
 
@@ -111,12 +114,13 @@ struct JobCommand {
     session.restart = number_of("SLURM_RESTART_COUNT");
     session.nodes = text_of("SLURM_JOB_NODELIST");
     session.started = utc_time();
-    session.before = session.mark = work_mark(directory, stage);
+    session.before = session.mark = work_mark(directory, stage, task_number());
     return session;
   }
 
   void close(const RunDirectory& directory, Session& session) {
-    judge_session(session, unix_time_of(session.started), directory, stage, label(), split(unfit));
+    judge_session(session, unix_time_of(session.started), directory, stage, task_number(),
+                  split(unfit));
     session.ended = utc_time();
     note_end(history(), session);
     for (const auto& node : session.suspects) say("node " + node + " is a suspect of this end");

@@ -2,6 +2,7 @@
 #include "pipeline/command.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/run_facts.hpp"
+#include "pipeline/sweep.hpp"
 #include "slurm/job_book.hpp"
 
 #include <algorithm>
@@ -51,11 +52,14 @@ struct LogsCommand {
   std::string run_dir, stage;
   bool follow = false;
   int64_t rank = -1, task = -1;
+  fs::path home_;  // where the stage is made
 
   void answer() {
     if (launched_as_rank() && launched_rank() > 0) return;
     RunView view(run_dir);
-    view.check_stage(stage);
+    const bool table = stage == kSweepJob && fs::exists(sweep_folder(run_dir));
+    if (!table) view.check_stage(stage);
+    home_ = view.home_of(stage);
     const fs::path file = chosen();
     Printer printer(file);
     if (!follow) {
@@ -79,13 +83,13 @@ struct LogsCommand {
 
   fs::path rank_log(int64_t of) const {
     const std::string share = task < 0 ? "" : ".task-" + std::to_string(task);
-    return fs::path(run_dir) / "logs" / (stage + share + ".rank-" + std::to_string(of) + ".log");
+    return home_ / "logs" / (stage + share + ".rank-" + std::to_string(of) + ".log");
   }
 
   // The job's output; without a job, the root's log.
   fs::path chosen() const {
     if (rank >= 0) return rank_log(rank);
-    const SlurmFiles files(run_dir);
+    const SlurmFiles files(home_);
     const fs::path output = task < 0 ? files.output(stage) : files.output(stage, task);
     const bool submitted = read_job_book(files).stages.contains(stage);
     return fs::exists(output) || (submitted && !fs::exists(rank_log(0))) ? output : rank_log(0);
@@ -104,7 +108,7 @@ struct LogsCommand {
     std::vector<std::string> names;
     for (const char* folder : {"slurm", "logs"}) {
       std::error_code ignored;
-      for (const auto& entry : fs::directory_iterator(fs::path(run_dir) / folder, ignored)) {
+      for (const auto& entry : fs::directory_iterator(home_ / folder, ignored)) {
         const std::string name = entry.path().filename().string();
         if (name.starts_with(stage + ".") && name.ends_with(".log"))
           names.push_back(std::string(folder) + "/" + name);

@@ -30,8 +30,10 @@ struct SubmitCommand {
     if (!site_name.empty()) config.slurm.site = site_name;
     SiteProfile site = load_site(config.slurm.site);
     if (!sweeps.empty()) return submit_sweep(config, site);
-    if (const auto base = base_of(config.run_dir); !base.empty())
+    if (const auto base = base_of(config.run_dir); !base.empty()) {
+      check_base(config, base);
       site.mounts.push_back(base.string());
+    }
     const SlurmFiles files(fs::absolute(config.run_dir).lexically_normal());
     const Slurm slurm;
     JobBook book = read_job_book(files);
@@ -53,6 +55,16 @@ struct SubmitCommand {
     std::cout << "watch it: stylescope status " << config.run_dir << " --watch\n";
   }
 
+  // Made again in a run of a sweep, a stage would be no longer the one that all runs share.
+  void check_base(Config& config, const fs::path& base) const {
+    for (const auto& stage : select(stages_of(config), from, only))
+      if (const fs::path link = fs::path(config.run_dir) / stage.name;
+          is_shared(link) && !fs::exists(link))
+        throw UsageError(config.run_dir + ": stage '" + stage.name +
+                         "' is made by the sweep's base run " + base.string() +
+                         " and is not there yet; submit with --sweep again");
+  }
+
   void submit_sweep(Config& config, const SiteProfile& site) const {
     if (!from.empty() || !only.empty())
       throw UsageError(
@@ -64,7 +76,7 @@ struct SubmitCommand {
     for (const auto& point : sweep_points(axes))
       sweep.add(point, point_config(file, overrides, config, point));
     if (dry_run)
-      sweep.print(Slurm());
+      sweep.print(Slurm(), sources);
     else
       sweep.submit(Slurm());
   }

@@ -6,6 +6,7 @@
 #include "pipeline/log_line.hpp"
 #include "pipeline/run_directory.hpp"
 #include "pipeline/stage_history.hpp"
+#include "pipeline/sweep.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -48,6 +49,8 @@ std::vector<ShareFacts> shares_of(const fs::path& dir, const std::string& stage,
     if (shares[k].outcome && shares[k].outcome->updated + 1 < submitted) shares[k].outcome.reset();
     shares[k].progress =
         read_state<StageProgress>(dir / (stage + ".partial") / progress_file_name(task));
+    if (shares[k].progress && shares[k].progress->updated + 1 < submitted)
+      shares[k].progress.reset();
   }
   return shares;
 }
@@ -84,6 +87,9 @@ void RunView::check_stage(const std::string& name) const {
 }
 
 std::string RunView::start_again() const {
+  if (const auto base = base_of(dir_); !base.empty())
+    return "the stylescope submit with --sweep that made it, once more";
+  if (fs::exists(sweep_folder(dir_))) return "the same stylescope submit with --sweep once more";
   const SlurmFiles files(dir_);
   if (fs::exists(files.book())) return "stylescope submit " + files.config().string();
   return "stylescope run " + config_file_.string();

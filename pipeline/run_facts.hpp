@@ -30,9 +30,10 @@ class RunView {
   // never submitted.
   std::string start_again() const;
   const Slurm& slurm() const { return slurm_; }
+  // The run directory that makes the stage: of a sweep's run it may be the base run's.
+  std::filesystem::path home_of(const std::string& stage) const;
 
  private:
-  std::filesystem::path home_of(const std::string& stage) const;
   StageFacts facts_of(const std::string& name, const std::vector<std::string>& inputs,
                       const JobBook& book) const;
   void ask_slurm(const JobBook& book, const std::vector<StageFacts>& stages);

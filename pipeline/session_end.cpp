@@ -46,9 +46,9 @@ std::vector<std::string> suspects_of(const Session& session, const std::set<std:
 }
 
 void judge_session(Session& session, double begun, const RunDirectory& directory,
-                   const std::string& stage, const std::string& label,
-                   const std::set<std::string>& unfit) {
-  session.mark = work_mark(directory, stage);
+                   const std::string& stage, int64_t task, const std::set<std::string>& unfit) {
+  const std::string label = session_name(stage, task);
+  session.mark = work_mark(directory, stage, task);
   const auto outcome = read_state<StageOutcome>(outcome_file(directory.root(), label));
   const std::string state = outcome && outcome->updated >= begun - 1 ? outcome->state : "";
   if (state == "done" || state == "interrupted" || state == "failed") {

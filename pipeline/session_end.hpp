@@ -10,11 +10,10 @@
 namespace stylescope {
 
 // Fills in outcome, cause, suspects and mark of a session that began at `begun` (Unix time).
-// `label`: the stage, or "tile.task-3". Suspects are nodes of the session that are in `unfit` (they
+// `task`: of a share, else -1. Suspects are nodes of the session that are in `unfit` (they
 // do not answer, or are down or drained), and the host that the ranks' own verdict blamed (logs/).
 void judge_session(Session& session, double begun, const RunDirectory& directory,
-                   const std::string& stage, const std::string& label,
-                   const std::set<std::string>& unfit);
+                   const std::string& stage, int64_t task, const std::set<std::string>& unfit);
 
 // The nodes of an ended session that it can be blamed on now.
 std::vector<std::string> suspects_of(const Session& session, const std::set<std::string>& unfit);

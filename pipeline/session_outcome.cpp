@@ -2,6 +2,7 @@
 
 #include "distributed/host.hpp"
 #include "io/base/error.hpp"
+#include "pipeline/file_lock.hpp"
 
 #include <new>
 #include <system_error>
@@ -73,10 +74,17 @@ void SessionOutcome::failed() const {
   if (state == "interrupted" && !root_) return;
   if (const auto before = read_state<StageOutcome>(file())) {
     if (weight(before->state) >= weight(state)) return;
-    const bool others = !begun_ && before->state == "running";
-    if (others && (state == "broken" || !root_)) return;
+    if (!begun_ && before->state == "done") return;
+    if (!begun_ && before->state == "running" && (!root_ || state == "broken" || others_work()))
+      return;
   }
   tell(state, cause);
+}
+
+bool SessionOutcome::others_work() const {
+  const auto lock = look_at_lock(run_dir_ / ("." + session_ + ".lock"));
+  const bool mine = lock.pid == ::getpid() && lock.host == host_name();
+  return !mine && (lock.held || !lock.certain);
 }
 
 void SessionOutcome::tell(const std::string& state, const std::string& cause) const {

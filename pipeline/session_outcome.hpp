@@ -22,10 +22,12 @@ class SessionOutcome {
   void done();
   // In a catch block: the exception at hand; what comes after done() is not the stage's. A reason
   // that another try would meet again stands before one that it might not, and that before an
-  // interruption. Before the work began, nobody writes over another process that is at work.
+  // interruption. Before the work began, nobody writes over another process that is at work, nor
+  // over work that was done.
   void failed() const;
 
  private:
+  bool others_work() const;
   void tell(const std::string& state, const std::string& cause) const;
   std::filesystem::path file() const { return outcome_file(run_dir_, session_); }
 

@@ -59,7 +59,7 @@ void fill_share_progress(const StageFacts& stage, StageStatus& row) {
     if (done) finished += 1;
     if (done || !share.progress) continue;
     row.unit = share.progress->unit;
-    row.rate += share.progress->rate;
+    if (share.outcome && share.outcome->state == "running") row.rate += share.progress->rate;
     finished += share_of_work(share.progress->step, share.progress->total);
   }
   row.progress = true;

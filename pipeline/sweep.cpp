@@ -45,7 +45,7 @@ std::string slug_word(const std::string& text) {
   std::string word;
   for (const char c : text) {
     const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-                       std::string("._=,-").find(c) != std::string::npos;
+                       std::string("._=-").find(c) != std::string::npos;
     word += plain ? c : '_';
   }
   return word;

@@ -109,15 +109,17 @@ void SweepSubmission::tell(const Run& run) {
     std::cout << run.label << stage << ": " << why << "\n";
 }
 
-void SweepSubmission::print(const Slurm& slurm) {
+void SweepSubmission::print(const Slurm& slurm, const EstimateSources& sources) {
   plan(slurm, true);
   const auto size = dry_array_size(slurm);
   std::cout << dry_run_text(base_->plan.stages, site_, size);
   tell(*base_);
+  std::cout << submission_estimate(base_config_, base_->plan, sources);
   for (const auto& run : runs_) {
     std::cout << "######## run " << run.point.slug << ": " << run.config->run_dir << "\n\n"
               << dry_run_text(run.plan.stages, point_site_, size);
     tell(run);
+    std::cout << submission_estimate(*run.config, run.plan, sources);
   }
   std::cout << "#### sbatch --dependency=afterany:<the last jobs of all runs> "
             << base_->files.script(kSweepJob).string() << "\n\n"
@@ -168,9 +170,18 @@ void SweepSubmission::submit_point(const Slurm& slurm, Run& run) {
       [&](const StageJobs& jobs) { std::cout << run.label << submitted_line(jobs) << std::endl; });
 }
 
-// Of each point, the jobs that no other of its jobs waits for.
-std::vector<int64_t> SweepSubmission::last_jobs() const {
+// Of each point, the jobs that no other of its jobs waits for; of the points of earlier sweeps, the
+// jobs that Slurm has still.
+std::vector<int64_t> SweepSubmission::last_jobs(const Slurm& slurm) const {
   std::vector<int64_t> ids;
+  for (const auto& earlier : read_sweep(base_config_.run_dir)) {
+    const auto same = [&](const Run& run) { return run.point.slug == earlier.point.slug; };
+    if (std::ranges::any_of(runs_, same)) continue;
+    const auto folder = sweep_folder(base_config_.run_dir) / earlier.point.slug;
+    const JobBook book = read_job_book(SlurmFiles(folder));
+    for (const auto& stage : still_queued(slurm, book, false).names)
+      for (const auto id : book.stages.at(stage).ids()) ids.push_back(id);
+  }
   for (const auto& run : runs_) {
     const auto pending = pending_of(run.queued, run.plan);
     std::set<std::string> awaited;
@@ -208,7 +219,7 @@ JobScript SweepSubmission::last_script() const {
 
 void SweepSubmission::submit_last(const Slurm& slurm) {
   Run& base = *base_;
-  const auto ids = last_jobs();
+  const auto ids = last_jobs(slurm);
   if (ids.empty()) return;
   const bool news = std::ranges::any_of(runs_, [](const Run& r) { return !r.plan.stages.empty(); });
   const bool queued = base.queued.names.contains(kSweepJob);
@@ -217,8 +228,6 @@ void SweepSubmission::submit_last(const Slurm& slurm) {
               << "\n";
     return;
   }
-  // It would not wait for the new jobs.
-  if (queued) slurm.cancel(base.book.stages.at(kSweepJob).ids());
   write_script(base.files, last_script(), site_);
   std::string dependency = "--dependency=afterany";
   for (const auto id : ids) dependency += ":" + std::to_string(id);
@@ -226,6 +235,8 @@ void SweepSubmission::submit_last(const Slurm& slurm) {
   jobs.stage = kSweepJob;
   jobs.submitted = utc_time();
   jobs.job = slurm.submit({dependency}, base.files.script(kSweepJob).string());
+  // The one from before would not wait for the new jobs.
+  if (queued) slurm.cancel(base.book.stages.at(kSweepJob).ids());
   base.book.stages[kSweepJob] = jobs;
   write_job_book(base.files, base.book);
   std::cout << kSweepJob << ": job " << jobs.job << ", after all runs" << std::endl;

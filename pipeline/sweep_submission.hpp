@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pipeline/submission_estimate.hpp"
 #include "pipeline/submit_plan.hpp"
 #include "pipeline/sweep.hpp"
 #include "slurm/cluster.hpp"
@@ -23,7 +24,7 @@ class SweepSubmission {
   // base, would come out the same, and what submit_stages throws.
   void submit(const Slurm& slurm);
   // A dry run: the scripts on stdout. Needs no cluster and changes nothing.
-  void print(const Slurm& slurm);
+  void print(const Slurm& slurm, const EstimateSources& sources);
 
  private:
   // A run: the base, or a point.
@@ -43,7 +44,7 @@ class SweepSubmission {
   SubmitPlan plan_of(Run& run, const std::set<std::string>& stages, const QueuedStages& queued);
   void submit_point(const Slurm& slurm, Run& run);
   void submit_last(const Slurm& slurm);
-  std::vector<int64_t> last_jobs() const;
+  std::vector<int64_t> last_jobs(const Slurm& slurm) const;
   JobScript last_script() const;
   static void note(const Run& run);
   static void tell(const Run& run);

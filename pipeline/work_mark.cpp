@@ -37,11 +37,16 @@ int64_t count_pieces(const fs::path& folder) {
 
 }  // namespace
 
-WorkMark work_mark(const RunDirectory& directory, const std::string& stage) {
+WorkMark work_mark(const RunDirectory& directory, const std::string& stage, int64_t task) {
   const fs::path folder = directory.partial(stage);
   if (!directory.has_partial(stage) && fs::exists(directory.stage(stage)))
     return {std::numeric_limits<int64_t>::max(), 0};
   WorkMark mark;
+  if (task >= 0) {
+    const auto progress = read_state<StageProgress>(folder / progress_file_name(task));
+    if (progress) mark.files = progress->step;
+    return mark;
+  }
   if (const fs::path checkpoints = folder / "checkpoints"; fs::is_directory(checkpoints)) {
     const auto steps = CheckpointDirectory(checkpoints, 1).steps();
     if (!steps.empty()) mark.checkpoint = steps.back();

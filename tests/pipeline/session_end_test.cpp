@@ -21,7 +21,7 @@ class SessionEnd : public testing::Test {
   Session judged(const std::set<std::string>& unfit = {}) {
     Session session;
     session.nodes = "n[1-3]";
-    judge_session(session, begun_, RunDirectory(dir_.path()), "gan", "gan", unfit);
+    judge_session(session, begun_, RunDirectory(dir_.path()), "gan", -1, unfit);
     return session;
   }
   void outcome(const std::string& state, const std::string& cause, double later = 1) {

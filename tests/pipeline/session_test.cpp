@@ -98,6 +98,28 @@ TEST(Outcome, OneThatIsRefusedDoesNotSpeakForTheOneAtWork) {
   EXPECT_EQ(state_of(graph, "middle"), "running");
 }
 
+TEST(Outcome, WhoFailsBeforeTheWorkLeavesWhatOthersSaid) {
+  TempDir dir;
+  const auto file = outcome_file(dir.path(), "gan");
+  const auto fail_at_start = [&] {
+    SessionOutcome outcome(dir.path(), true);
+    outcome.of("gan");
+    try {
+      throw Error("no GPU");
+    } catch (...) {
+      outcome.failed();
+    }
+    return read_state<StageOutcome>(file).value().state;
+  };
+  write_state(file, StageOutcome{"done", "", "n1", 1});
+  EXPECT_EQ(fail_at_start(), "done");
+  write_state(file, StageOutcome{"running", "", "n1", 1});
+  std::ofstream(dir / ".gan.lock") << "process 1 on another-host since 2026-11-24T03:25:57Z";
+  EXPECT_EQ(fail_at_start(), "running") << "it may still be at work there";
+  fs::remove(dir / ".gan.lock");
+  EXPECT_EQ(fail_at_start(), "failed") << "it was lost without a word";
+}
+
 TEST(Outcome, BetweenTwoStagesTheNextIsInterrupted) {
   FakeGraph graph;
   graph.in_stage = [&](RunContext& context) {
@@ -272,6 +294,11 @@ TEST(WorkMarks, CheckpointsAndFinishedPieces) {
   for (const char* step : {"8", "12"})
     make("tile.partial/checkpoints/checkpoint-" + std::string(step) + ".safetensors");
   EXPECT_EQ(work_mark(directory, "tile"), (WorkMark{12, 3}));
+  // A task's own, whatever the others have made.
+  EXPECT_EQ(work_mark(directory, "tile", 3), WorkMark{});
+  write_state(dir / "tile.partial" / progress_file_name(3),
+              StageProgress{"tile", 5, 8, 1, "slides", 0, 0, {}});
+  EXPECT_EQ(work_mark(directory, "tile", 3), (WorkMark{-1, 5}));
   // An earlier one is published: it is being made again.
   make("tile/stage.json");
   EXPECT_EQ(work_mark(directory, "tile"), (WorkMark{12, 3}));

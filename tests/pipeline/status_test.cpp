@@ -296,6 +296,10 @@ TEST_F(RunStatus, Shares) {
   half.total = 10;
   half.rate = 2;
   gan().shares[1].progress = half;
+  gan().shares[1].outcome = StageOutcome{"running", "", "n1", 1, 0};
+  // One that was cut off adds to what is done, not to the rate.
+  gan().shares[2].progress = half;
+  gan().shares[2].outcome = StageOutcome{"broken", "a rank was lost", "n1", 1, 0};
   queue(5, "RUNNING");
   facts.queue[0].task = 1;
   queue(5, "PENDING", "JobArrayTaskLimit");
@@ -306,7 +310,7 @@ TEST_F(RunStatus, Shares) {
   EXPECT_EQ(shared.reason, "1 of 4 shares done, 1 at work");
   EXPECT_EQ(shared.step, 1);
   EXPECT_EQ(shared.total, 4);
-  EXPECT_DOUBLE_EQ(shared.percent, 37.5);
+  EXPECT_DOUBLE_EQ(shared.percent, 50);
   EXPECT_DOUBLE_EQ(shared.rate, 2);
 }
 

@@ -83,7 +83,7 @@ class SweepSubmissionOf : public testing::Test {
     testing::internal::CaptureStdout();
     try {
       if (dry_)
-        sweep.print(cluster_.slurm);
+        sweep.print(cluster_.slurm, {});
       else
         sweep.submit(cluster_.slurm);
     } catch (...) {

@@ -264,7 +264,7 @@ TEST(SweepTable, ShowsTheFiguresThatSomeRunHas) {
 TEST(SweepTable, CsvHasAllNumbersOfTheRunsOwnStages) {
   EXPECT_EQ(
       "run,explain.targets,state,evaluate.auc_f,evaluate.by.n\n"
-      "\"explain.targets=_0.1,0.9_\",\"[0.1,0.9]\",done,0.875,3\n"
+      "explain.targets=_0.1_0.9_,\"[0.1,0.9]\",done,0.875,3\n"
       "explain.targets=_0.5_,[0.5],failed,,\n",
       sweep_csv(two_results()));
 }

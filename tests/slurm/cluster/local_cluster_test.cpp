@@ -58,7 +58,9 @@ TEST(LocalCluster, ANodeLosesItsPowerAndItsJobStartsElsewhere) {
   const auto there = cluster->processes("n2");
   EXPECT_EQ(row_of(cluster->queue(), next).reason, "Dependency");
   cluster->kill_node("n2");
-  EXPECT_TRUE(std::ranges::none_of(there, alive));
+  // A killed process needs a moment to go.
+  cluster->wait_until("its processes are gone", 20s,
+                      [&](const auto&) { return std::ranges::none_of(there, alive); });
   EXPECT_TRUE(cluster->processes("n2").empty());
   cluster->wait_until("the job is requeued", 60s,
                       [&](const auto& rows) { return row_of(rows, job).restarts == 1; });
