@@ -2,6 +2,7 @@
 
 #include "pipeline/bench_networks.hpp"
 #include "pipeline/bench_report.hpp"
+#include "pipeline/comm_model.hpp"
 #include "pipeline/launch.hpp"
 
 #include <cstdint>
@@ -50,9 +51,7 @@ struct ScaleBench {
   BenchNetworks networks;             // batches: of a rank (weak), of all ranks (strong)
   std::filesystem::path out;          // where scale.html and scale.json go; empty: nowhere
   std::vector<int64_t> ranks;         // to measure on, 1 among them always; empty: 1, 2, 3, 4, 8...
-  double latency_us = 0;              // of the network between nodes; 0: as measured here
-  double bandwidth_gbs = 0;           // of a node's link, 10^9 bytes a second; 0: as measured here
-  int64_t ranks_per_node = 1;         // in the prediction
+  AskedNetwork asked;                 // of the prediction; one rank on a node where it says none
   int64_t comm_max_bytes = 64 << 20;  // of the all_reduces that the model is fitted to
 };
 

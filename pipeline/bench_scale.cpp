@@ -93,23 +93,25 @@ ScaleFindings measure(const ScaleBench& bench, const Launch& at, double seconds,
   return findings;
 }
 
+int64_t predicted_ranks_a_node(const ScaleBench& bench) {
+  return std::max<int64_t>(1, bench.asked.ranks_per_node);
+}
+
 void add_model(ScaleFindings& findings, const ScaleBench& bench) {
   if (findings.all_reduces.size() >= 2) findings.fit = fit_network(findings.all_reduces);
   // One rank exchanges nothing: what a step sends is not known.
   if (!findings.fit) return;
-  NetworkModel network = findings.fit->model;
-  if (bench.latency_us > 0) network.latency = bench.latency_us * 1e-6;
-  if (bench.bandwidth_gbs > 0) network.seconds_per_byte = 1e-9 / bench.bandwidth_gbs;
+  const NetworkModel network = bench.asked.over(findings.fit->model);
+  const auto a_node = predicted_ranks_a_node(bench);
   findings.network = network;
-  const bool given = bench.latency_us > 0 || bench.bandwidth_gbs > 0;
-  findings.assumptions = assumptions(network, bench.ranks_per_node,
-                                     given ? NetworkSource::given : NetworkSource::this_run);
+  findings.assumptions = assumptions(
+      network, a_node, bench.asked.given() ? NetworkSource::given : NetworkSource::this_run);
   for (auto& training : findings.trainings) {
     const auto& last = training.points.back();
     const StepProfile profile{last.weak.compute, last.groups, last.weak.hidden_share(),
                               last.weak.messages};
     for (int64_t nodes = 1; nodes <= 1024; nodes *= 2)
-      training.predictions.push_back(predict(profile, network, nodes, bench.ranks_per_node));
+      training.predictions.push_back(predict(profile, network, nodes, a_node));
   }
 }
 
@@ -251,10 +253,11 @@ void tell(BenchReport& report, ScaleFindings& findings, const std::vector<std::s
     report.more.push_back(all_reduce_table(findings, wrong));
   }
   if (!findings.network) {
-    report.notes.push_back("no prediction: one rank exchanges nothing; start with mpirun -n N");
+    report.notes.push_back(
+        "no prediction: one rank exchanges nothing; start more ranks (mpirun -n N, srun)");
     return;
   }
-  report.more.push_back(prediction_table(predictions_of(findings)));
+  report.more.push_back(prediction_table(predictions_of(findings.trainings)));
   for (const auto& sentence : findings.assumptions)
     report.notes.push_back("prediction assumes: " + sentence);
 }
@@ -265,7 +268,8 @@ void publish(const ScaleBench& bench, const Launch& at, const ScaleFindings& fin
   std::filesystem::create_directories(bench.out);
   publish_text(bench.out / kScalePageFile, scale_page(findings));
   ScaleRun run;
-  for (const char* key : {"resolution", "gan_batch", "resnet_batch"})
+  for (const char* key :
+       {"resolution", "gan_parameters", "gan_batch", "resnet_parameters", "resnet_batch"})
     run.settings[key] = report.args.at(key);
   run.settings["version"] = program_version();
   run.settings["device"] = at.device.is_cuda() ? "cuda" : "cpu";
@@ -290,11 +294,12 @@ BenchReport bench_scale(const ScaleBench& bench, const Launch& at, double second
       {"resolution", bench.networks.generator.resolution},
       {"gan_parameters", parameters_of(*Generator(bench.networks.generator)) +
                              parameters_of(*Discriminator(bench.networks.discriminator))},
+      {"resnet_parameters", parameters_of(*ResNet(bench.networks.resnets.at(0).network))},
       {"gan_batch", bench.networks.gan.batch},
       {"resnet_batch", bench.networks.resnets.at(0).batch},
-      {"latency_us", bench.latency_us},
-      {"bandwidth_gbs", bench.bandwidth_gbs},
-      {"ranks_per_node", bench.ranks_per_node},
+      {"latency_us", bench.asked.latency_us},
+      {"bandwidth_gbs", bench.asked.bandwidth_gbs},
+      {"ranks_per_node", predicted_ranks_a_node(bench)},
       {"seconds", seconds}};
   report.limits = {{"copy_GB/s", copy_rate(at, seconds) / 1e9}};
   report.columns = scale_columns();

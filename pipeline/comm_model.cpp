@@ -120,6 +120,12 @@ double all_reduce_seconds(const NetworkModel& network, double bytes, int64_t ran
   return all_reduce_seconds(network, way, bytes, ranks, sharing);
 }
 
+NetworkModel AskedNetwork::over(NetworkModel measured) const {
+  if (latency_us > 0) measured.latency = latency_us * 1e-6;
+  if (bandwidth_gbs > 0) measured.seconds_per_byte = 1e-9 / bandwidth_gbs;
+  return measured;
+}
+
 NetworkFit fit_network(const std::vector<CommPoint>& points) {
   SS_CHECK(points.size() >= 2, points.size(), " points");
   for (const auto& point : points)
@@ -177,11 +183,13 @@ ScalePrediction predict(const StepProfile& step, const NetworkModel& network, in
 
 std::vector<std::string> assumptions(const NetworkModel& network, int64_t ranks_per_node,
                                      NetworkSource source) {
-  constexpr std::array<const char*, 3> from{
+  constexpr std::array<const char*, 4> from{
       "as fitted to the all_reduces of this run: a network between nodes may be another "
       "(--latency-us, --bandwidth-gbs)",
       "as given; links do not share a bottleneck",
-      "as fitted to the all_reduces above; with more nodes links do not share a bottleneck"};
+      "as fitted to the all_reduces above; with more nodes links do not share a bottleneck",
+      "as fitted to the all_reduces within one node: a network between nodes is another "
+      "(--latency-us, --bandwidth-gbs)"};
   return {
       format("%lld rank%s on each node, and nodes like this one",
              static_cast<long long>(ranks_per_node), ranks_per_node == 1 ? "" : "s"),

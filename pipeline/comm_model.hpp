@@ -21,6 +21,16 @@ struct NetworkModel {
   double seconds_per_byte = 0;  // > 0
 };
 
+// The network that a prediction is asked for; 0: as measured.
+struct AskedNetwork {
+  double latency_us = 0;       // between nodes
+  double bandwidth_gbs = 0;    // of a node's link, 10^9 bytes a second
+  int64_t ranks_per_node = 0;  // that share it
+
+  bool given() const { return latency_us > 0 || bandwidth_gbs > 0; }
+  NetworkModel over(NetworkModel measured) const;
+};
+
 // The ways to all_reduce S bytes over n ranks (Thakur, Rabenseifner and Gropp 2005), l = ceil(log2
 // n); the arithmetic counts as part of seconds_per_byte.
 //   recursive doubling  l messages of S
@@ -80,8 +90,9 @@ constexpr double kBackwardShare = 2.0 / 3;
 ScalePrediction predict(const StepProfile& step, const NetworkModel& network, int64_t nodes,
                         int64_t ranks_per_node);
 // The above in words, one assumption each. Where the network's two numbers are from: those of this
-// run, of another network as the user gave them, or of runs on several nodes.
-enum class NetworkSource { this_run, given, several_nodes };
+// run, of another network as the user gave them, of runs on several nodes, or of one on one node
+// alone.
+enum class NetworkSource { this_run, given, several_nodes, one_node };
 std::vector<std::string> assumptions(const NetworkModel& network, int64_t ranks_per_node,
                                      NetworkSource source);
 

@@ -215,10 +215,34 @@ std::vector<std::string> words_of(const BenchCommand& c) {
     add("--channels", c.train.image_channels, usual.image_channels);
     add("--width", c.train.width, usual.width);
   }
-  add("--latency-us", c.scale.latency_us, 0);
-  add("--bandwidth-gbs", c.scale.bandwidth_gbs, 0);
-  add("--ranks-per-node", c.scale.ranks_per_node, 1);
   return words;
+}
+
+// What a job and the report are told of the network to predict for.
+std::vector<std::string> words_of(const AskedNetwork& asked) {
+  std::vector<std::string> words;
+  const auto add = [&](const char* option, auto value) {
+    if (value > 0) words.insert(words.end(), {option, detail::concatenate(value)});
+  };
+  add("--latency-us", asked.latency_us);
+  add("--bandwidth-gbs", asked.bandwidth_gbs);
+  add("--ranks-per-node", asked.ranks_per_node);
+  return words;
+}
+
+void check_submission(const BenchCommand& c) {
+  if (c.nodes.empty())
+    throw UsageError("bench scale --submit: on how many nodes is not said; give --nodes 1,2,4");
+  if (!c.ranks.empty())
+    throw UsageError(
+        "bench scale --submit: --ranks says nothing here, as each job measures on all of its "
+        "ranks; "
+        "leave it out, or give --tasks-per-node");
+  if (c.json)
+    throw UsageError(
+        "bench scale --submit: --json is of measurements, which jobs make later; leave it out, and "
+        "read scale.json in the folder --out then");
+  if (c.config.empty()) check_networks(c.train);
 }
 
 // Jobs and reports of jobs are work of one process.
@@ -227,17 +251,16 @@ bool is_no_measurement(BenchCommand& c) {
   c.chosen = {};
   if (launched_as_rank() && launched_rank() > 0) return true;
   if (!c.submit) {
-    collate_scale(c.collate, c.json);
+    collate_scale(c.collate, c.scale.asked, c.json);
     return true;
   }
-  if (c.nodes.empty())
-    throw UsageError("bench scale --submit: on how many nodes is not said; give --nodes 1,2,4");
-  if (c.config.empty()) check_networks(c.train);
+  check_submission(c);
   c.scale_jobs.nodes = c.nodes;
   c.scale_jobs.folder = c.out.empty() ? "bench-scale" : c.out;
   c.scale_jobs.config = c.config;
   c.scale_jobs.seconds = c.seconds;
   c.scale_jobs.words = words_of(c);
+  c.scale_jobs.prediction = words_of(c.scale.asked);
   submit_scale(c.scale_jobs);
   return true;
 }
@@ -285,13 +308,15 @@ void add_scale(CLI::App& app, const Shared& c) {
                   "a folder for scale.html, the page with the plots (--submit: bench-scale)");
   sub->add_option("--ranks", c->ranks,
                   "so many of the ranks, and one (default: 1, 2, 3, 4, 8, ... and all)");
-  sub->add_option("--latency-us", c->scale.latency_us,
+  sub->add_option("--latency-us", c->scale.asked.latency_us,
                   "predict for this network: time of a short message (default: as measured)")
       ->check(CLI::Range(0.0, 1e6));
-  sub->add_option("--bandwidth-gbs", c->scale.bandwidth_gbs,
+  sub->add_option("--bandwidth-gbs", c->scale.asked.bandwidth_gbs,
                   "and for this bandwidth of a node, 10^9 bytes a second")
       ->check(CLI::Range(0.0, 1e5));
-  number(sub, "--ranks-per-node", c->scale.ranks_per_node, 1, 1024, "in the prediction");
+  sub->add_option("--ranks-per-node", c->scale.asked.ranks_per_node,
+                  "in the prediction (default: 1; in a report over nodes: as measured)")
+      ->check(CLI::Range(1, 1024));
   add_job_options(sub, *c);
 }
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <ctime>
 #include <map>
-#include <set>
 
 namespace stylescope {
 namespace {
@@ -15,14 +14,6 @@ using detail::concatenate;
 bool is_held(const std::string& reason) {
   return reason.find("Held") != std::string::npos || reason.find("held") != std::string::npos ||
          reason.find("JobHoldMaxRequeue") != std::string::npos;
-}
-
-// What no waiting mends.
-bool asks_in_vain(const std::string& reason) {
-  static const std::set<std::string> kVain{
-      "PartitionTimeLimit", "PartitionNodeLimit", "PartitionConfig",   "BadConstraints",
-      "InvalidAccount",     "InvalidQOS",         "AccountNotAllowed", "QOSNotAllowed"};
-  return kVain.contains(reason);
 }
 
 // Hours and minutes; the date too where it is not today.

@@ -75,6 +75,10 @@ ScaleCollection::Missing missing_of(const fs::path& folder, int64_t nodes, const
 
 std::string node_count_name(int64_t nodes) { return kPrefix + std::to_string(nodes); }
 
+std::string nodes_text(int64_t nodes) {
+  return concatenate(nodes, nodes == 1 ? " node" : " nodes");
+}
+
 ScaleCollection collect_scale_runs(const fs::path& folder,
                                    const std::map<int64_t, std::string>& states) {
   const JobBook book = read_job_book(SlurmFiles(folder));
@@ -97,9 +101,8 @@ ScaleCollection collect_scale_runs(const fs::path& folder,
   if (!collection.runs.empty()) return collection;
   std::string why;
   for (const auto& missing : collection.missing)
-    why +=
-        concatenate("; ", missing.nodes, missing.nodes == 1 ? " node: " : " nodes: ", missing.why,
-                    missing.log.empty() ? "" : " (log: " + missing.log + ")");
+    why += concatenate("; ", nodes_text(missing.nodes), ": ", missing.why,
+                       missing.log.empty() ? "" : " (log: " + missing.log + ")");
   throw Error(concatenate(folder.string(), ": holds no measurement (", kPrefix, "N/", kScaleRunFile,
                           ")", why, "; measure with bench scale --submit --nodes 1,2,4"));
 }

@@ -16,6 +16,9 @@ namespace stylescope {
 // "nodes-4": a run's folder within the report's, and its job's name.
 std::string node_count_name(int64_t nodes);
 
+// "1 node", "4 nodes".
+std::string nodes_text(int64_t nodes);
+
 struct ScaleCollection {
   struct Missing {
     int64_t nodes = 0;
@@ -62,7 +65,8 @@ struct ScaleSummary {
   };
   std::vector<Training> trainings;
   std::vector<NodeAllReduce> all_reduces;  // where there is more than one rank
-  std::optional<NetworkFit> fit;           // of all of them, by nodes where there are several
+  std::optional<NetworkFit> fit;           // of those of two nodes and more, else of one node
+  bool across = false;                     // the former
   std::vector<std::string> notes;          // what to bear in mind
   std::vector<std::string> assumptions;    // of the predictions
   std::string subtitle;
@@ -70,14 +74,14 @@ struct ScaleSummary {
 
 // The model: latency and bandwidth as fitted to the all_reduces of several nodes (of one, where
 // there are no others), and a step that computes and sends as that of the fewest nodes with more
-// than one rank.
-ScaleSummary summarise(const ScaleCollection& collection);
+// than one rank. The predictions up to 1024 nodes are for the network `asked`.
+ScaleSummary summarise(const ScaleCollection& collection, const AskedNetwork& asked = {});
 
 // One HTML page that works offline; it links to the pages and logs of the runs beside it.
 std::string scale_collection_page(const ScaleCollection& collection, const ScaleSummary& summary);
 // Scaling, all_reduces, predictions.
 std::vector<BenchTable> tables_of(const ScaleSummary& summary);
-// What is missing and what to bear in mind, a sentence each.
+// What is missing, what to bear in mind and what is assumed, a sentence each.
 std::vector<std::string> notes_of(const ScaleCollection& collection, const ScaleSummary& summary);
 
 }  // namespace stylescope

@@ -14,10 +14,6 @@ using html::Series;
 using Training = ScaleSummary::Training;
 using Figure = double NodeScaling::*;
 
-std::string nodes_text(int64_t nodes) {
-  return std::to_string(nodes) + (nodes == 1 ? " node" : " nodes");
-}
-
 std::string link(const std::string& place, const std::string& text) {
   return "<a href=\"" + html::escape(place) + "\">" + html::escape(text) + "</a>";
 }
@@ -126,8 +122,9 @@ std::string breakdown_section(const ScaleSummary& summary) {
 
 std::string all_reduce_section(const ScaleSummary& summary) {
   if (summary.all_reduces.empty())
-    return html::section("all_reduce", "all_reduce and its model",
-                         html::absent("One rank moves nothing; measure on more nodes."));
+    return html::section(
+        "all_reduce", "all_reduce and its model",
+        html::absent("One rank moves nothing; measure on more nodes, or with more ranks on each."));
   std::string charts;
   std::vector<std::vector<std::string>> rows;
   const auto us = [](double seconds) { return or_dash(seconds, html::fixed(seconds * 1e6, 1)); };
@@ -142,7 +139,10 @@ std::string all_reduce_section(const ScaleSummary& summary) {
   }
   return html::section(
       "all_reduce", "all_reduce and its model",
-      (summary.fit ? fit_sentence(*summary.fit) : "") + boxes(charts) +
+      (summary.fit
+           ? fit_sentence(*summary.fit, summary.across ? "of two nodes and more" : "of one node")
+           : "") +
+          boxes(charts) +
           table({"nodes", "ranks", "smallest [B]", "time [us]", "model [us]", "largest [B]",
                  "time [us]", "model [us]", "busbw [GB/s]", "model [GB/s]"},
                 rows));
@@ -166,15 +166,15 @@ std::string runs_section(const ScaleCollection& collection, const ScaleSummary& 
 }  // namespace
 
 std::string scale_collection_page(const ScaleCollection& collection, const ScaleSummary& summary) {
-  NamedPredictions predictions;
-  for (const auto& training : summary.trainings)
-    predictions.emplace_back(training.name, training.predictions);
   return html::page(
       "stylescope: scaling over nodes",
       "<h1>Scaling over nodes</h1>\n<p class=\"lead\">" + html::escape(summary.subtitle) +
           "</p>\n" + missing_box(collection) + scaling_section(summary) +
           breakdown_section(summary) + all_reduce_section(summary) +
-          prediction_section(predictions, summary.assumptions) + runs_section(collection, summary));
+          prediction_section(
+              predictions_of(summary.trainings), summary.assumptions,
+              "measure on more nodes, or with more ranks on each (--tasks-per-node)") +
+          runs_section(collection, summary));
 }
 
 }  // namespace stylescope

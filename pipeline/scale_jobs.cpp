@@ -9,6 +9,7 @@
 #include "pipeline/provenance.hpp"
 #include "pipeline/scale_collection.hpp"
 #include "pipeline/site_loader.hpp"
+#include "pipeline/submit_run.hpp"
 #include "slurm/call_jobs.hpp"
 
 #include <algorithm>
@@ -36,17 +37,32 @@ std::string usual_time(double seconds) {
   return std::to_string(20 + static_cast<int64_t>(std::ceil(seconds / 2)));
 }
 
+// As many ranks on each node, however many nodes there are.
+void spread_tasks(Resources& asked) {
+  if (asked.tasks < 2 || asked.tasks_per_node > 0) return;
+  if (asked.nodes < 1 || asked.tasks % asked.nodes != 0)
+    throw UsageError(
+        concatenate("bench scale --submit: how many ranks a node gets is not said (stage gan, or "
+                    "the site, asks for ",
+                    asked.tasks, " tasks",
+                    asked.nodes < 1 ? std::string() : concatenate(" on ", asked.nodes, " nodes"),
+                    "); give --tasks-per-node"));
+  asked.tasks_per_node = asked.tasks / asked.nodes;
+}
+
 class Planner {
  public:
   Planner(const ScaleJobs& jobs, const std::optional<Config>& config, const SiteProfile& site)
       : jobs_(jobs), folder_(whole(jobs.folder)) {
     behind_ = config ? config->slurm.of("gan", site.defaults) : site.defaults;
+    if (jobs.own.tasks_per_node == 0) spread_tasks(behind_);
   }
 
   CallJobs plan() const {
     CallJobs calls;
     for (const auto nodes : parse_node_counts(jobs_.nodes)) calls.jobs.push_back(measuring(nodes));
     calls.last = collating(calls.jobs.front().resources);
+    calls.result = kScaleRunFile;
     return calls;
   }
 
@@ -70,7 +86,8 @@ class Planner {
     script.resources = over(own, behind_);
     script.resources.check("--nodes " + std::to_string(nodes));
     auto& words = script.words;
-    words.insert(words.end(), jobs_.words.begin(), jobs_.words.end());
+    for (const auto* some : {&jobs_.words, &jobs_.prediction})
+      words.insert(words.end(), some->begin(), some->end());
     if (!jobs_.config.empty())
       words.insert(words.end(), {"--config", SlurmFiles(folder_).config().string()});
     words.insert(words.end(), {"--ranks", std::to_string(script.resources.rank_count()), "--out",
@@ -90,6 +107,7 @@ class Planner {
     script.resources.constraint = others.constraint;
     script.resources.options = others.options;
     script.words.insert(script.words.end(), {"--collate", folder_.string()});
+    script.words.insert(script.words.end(), jobs_.prediction.begin(), jobs_.prediction.end());
     return script;
   }
 
@@ -97,20 +115,6 @@ class Planner {
   const fs::path folder_;
   Resources behind_;
 };
-
-// Jobs read the configuration as it is now, whatever becomes of the file.
-void publish_config(Config& config, const SlurmFiles& files, bool queued) {
-  const std::string text = to_yaml(config, false);
-  if (queued && fs::exists(files.config()) && read_text(files.config()) != text)
-    throw UsageError(files.config().string() +
-                     ": jobs are queued that read this, another configuration; wait for them, "
-                     "scancel them, or give another --out");
-  std::error_code failure;
-  fs::create_directories(files.folder, failure);
-  validate(!failure, files.folder.string(), ": cannot be made (", failure.message(),
-           "); give another --out");
-  publish_text(files.config(), text);
-}
 
 std::string ids_of(const CallSubmission& done) {
   std::string ids;
@@ -122,7 +126,7 @@ void tell_limits(const Slurm& slurm, const CallSubmission& done) {
   std::vector<int64_t> ids;
   for (const auto* some : {&done.submitted, &done.queued})
     for (const auto& [name, id] : *some) ids.push_back(id);
-  for (const auto& [id, reason] : over_a_limit(slurm, ids))
+  for (const auto& [id, reason] : waiting_in_vain(slurm, ids))
     std::cerr << "job " << id << " waits, and Slurm says " << reason
               << ": it may wait for ever, and the report with it; scancel " << id
               << " lets the report be made without it\n";
@@ -217,15 +221,17 @@ void submit_scale(const ScaleJobs& jobs) {
   const SlurmFiles files(folder);
   JobBook book = read_job_book(files);
   const auto queued = queued_calls(slurm, book);
-  if (config) publish_config(*config, files, !queued.empty());
+  if (config)
+    publish_config(*config, files,
+                   queued.empty() ? ""
+                                  : files.config().string() +
+                                        ": jobs are queued that read this, another configuration; "
+                                        "wait for them, scancel them, or give another --out",
+                   "give another --out");
   StopSignal stop;
   const auto done = submit_calls(
       slurm, calls, site, files, book, queued,
-      [&](const std::string& name, int64_t id) {
-        std::error_code ignored;  // what an earlier job measured
-        fs::remove(folder / name / kScaleRunFile, ignored);
-        std::cout << name << ": job " << id << std::endl;
-      },
+      [](const std::string& name, int64_t id) { std::cout << name << ": job " << id << std::endl; },
       [&] { return stop.requested(); });
   for (const auto& [name, id] : done.queued)
     std::cout << name << ": already queued as job " << id << "\n";
@@ -233,9 +239,9 @@ void submit_scale(const ScaleJobs& jobs) {
   tell_end(done, folder);
 }
 
-void collate_scale(const fs::path& folder, bool json) {
+void collate_scale(const fs::path& folder, const AskedNetwork& asked, bool json) {
   const auto collection = collect_scale_runs(folder, states_of(folder));
-  const auto summary = summarise(collection);
+  const auto summary = summarise(collection, asked);
   const auto document = document_of(collection, summary).dump(2) + "\n";
   const auto text = text_of(collection, summary);
   publish_text(folder / kScalePageFile, scale_collection_page(collection, summary));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pipeline/comm_model.hpp"
 #include "slurm/resources.hpp"
 
 #include <filesystem>
@@ -17,20 +18,24 @@ struct ScaleJobs {
   std::string site;                // "": the configuration's, or generic
   Resources own;                   // over the configuration's (stage gan), over the site's
   double seconds = 2;              // of a measurement
-  std::vector<std::string> words;  // of `bench scale` but --config, --out and --ranks
+  std::vector<std::string> words;  // of `bench scale` but --config, --out, --ranks and those below
+  // Of each job and of the report: --latency-us, --bandwidth-gbs, --ranks-per-node.
+  std::vector<std::string> prediction;
   bool dry_run = false;
 };
 
 // Ascending. Throws UsageError for what is not positive, or there twice.
 std::vector<int64_t> parse_node_counts(const std::string& text);
 
-// Submits, and says what on stdout. The folder gets slurm/nodes-N.sbatch and .log, and from the
-// jobs nodes-N/scale.json and .html. Throws UsageError, Interrupted on a signal between two jobs,
-// and Error where sbatch refused one or more; the others go on.
+// Submits, and says what on stdout. Earlier results of what is submitted are removed first. The
+// folder gets slurm/nodes-N.sbatch and .log, and from the jobs nodes-N/scale.json and .html. Throws
+// UsageError, Interrupted on a signal between two jobs, and Error where sbatch refused one or more;
+// the others go on.
 void submit_scale(const ScaleJobs& jobs);
 
-// Writes scale.html, scale.json and scale.txt into the folder, of all that was measured, and prints
-// the text or the JSON. Throws Error where nothing was.
-void collate_scale(const std::filesystem::path& folder, bool json);
+// Writes scale.html, scale.json and scale.txt into the folder, of all that was measured, with a
+// prediction for the network `asked`, and prints the text or the JSON. Throws Error where nothing
+// was measured.
+void collate_scale(const std::filesystem::path& folder, const AskedNetwork& asked, bool json);
 
 }  // namespace stylescope

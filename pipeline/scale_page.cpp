@@ -110,14 +110,15 @@ std::string breakdown_section(const ScaleFindings& findings) {
 
 std::string model_section(const ScaleFindings& findings) {
   if (findings.all_reduces.empty())
-    return html::section("model", "all_reduce and its model",
-                         html::absent("One rank moves nothing; start with mpirun -n N."));
+    return html::section(
+        "model", "all_reduce and its model",
+        html::absent("One rank moves nothing; start more ranks (mpirun -n N, srun)."));
   std::map<int64_t, std::vector<CommPoint>> measured;
   for (const auto& point : findings.all_reduces) measured[point.ranks].push_back(point);
   std::string charts;
   for (const auto& [ranks, points] : measured)
     charts += all_reduce_chart(std::to_string(ranks) + " ranks", points, findings.fit);
-  const auto text = findings.fit ? fit_sentence(*findings.fit) : "";
+  const auto text = findings.fit ? fit_sentence(*findings.fit, "of this run") : "";
   return html::section("model", "all_reduce and its model", text + boxes(charts));
 }
 
@@ -128,7 +129,8 @@ std::string scale_page(const ScaleFindings& findings) {
                     "<h1>Scaling of the training step</h1>\n<p class=\"lead\">" +
                         html::escape(findings.subtitle) + "</p>\n" + efficiency_section(findings) +
                         breakdown_section(findings) + model_section(findings) +
-                        prediction_section(predictions_of(findings), findings.assumptions));
+                        prediction_section(predictions_of(findings.trainings), findings.assumptions,
+                                           "start more ranks (mpirun -n N, srun)"));
 }
 
 }  // namespace stylescope

@@ -9,13 +9,6 @@
 
 namespace stylescope {
 
-NamedPredictions predictions_of(const ScaleFindings& findings) {
-  NamedPredictions all;
-  for (const auto& training : findings.trainings)
-    all.emplace_back(training.name, training.predictions);
-  return all;
-}
-
 BenchTable model_table(const NetworkFit& fit) {
   BenchTable table{
       "model", "Model: latency and bandwidth, fitted to the all_reduces below", {}, {}};
@@ -55,8 +48,8 @@ BenchTable prediction_table(const NamedPredictions& all) {
   return table;
 }
 
-std::string prediction_section(const NamedPredictions& all,
-                               const std::vector<std::string>& assumed) {
+std::string prediction_section(const NamedPredictions& all, const std::vector<std::string>& assumed,
+                               const std::string& advice) {
   std::string charts, list;
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, predictions] : all) {
@@ -83,8 +76,9 @@ std::string prediction_section(const NamedPredictions& all,
   }
   if (rows.empty())
     return html::section("prediction", "Up to 1024 nodes",
-                         html::absent("Nothing is known of the network; start with mpirun -n N, or "
-                                      "give --latency-us and --bandwidth-gbs."));
+                         html::absent("One rank exchanges nothing, and what a step would send is "
+                                      "not known; " +
+                                      advice + "."));
   for (const auto& sentence : assumed) list += "<li>" + html::escape(sentence) + "</li>\n";
   return html::section(
       "prediction", "Up to 1024 nodes",
@@ -128,8 +122,8 @@ std::string all_reduce_chart(const std::string& title, const std::vector<CommPoi
   return chart_box(title, html::line_chart({measured, model}, options));
 }
 
-std::string fit_sentence(const NetworkFit& fit) {
-  return "<p>Fitted to " + std::to_string(fit.points) + " all_reduces of this run: latency " +
+std::string fit_sentence(const NetworkFit& fit, const std::string& source) {
+  return "<p>Fitted to " + std::to_string(fit.points) + " all_reduces " + source + ": latency " +
          html::fixed(fit.model.latency * 1e6, 2) + " us, bandwidth " +
          html::fixed(1e-9 / fit.model.seconds_per_byte, 2) +
          " GB/s. Two numbers do not say everything: the model is typically off by a factor of " +

@@ -4,16 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace stylescope {
 namespace {
 
 using detail::concatenate;
 using Json = nlohmann::ordered_json;
-
-std::string nodes_text(int64_t nodes) {
-  return concatenate(nodes, nodes == 1 ? " node" : " nodes");
-}
 
 const ScaleFindings::Training* training_of(const ScaleRun& run, const std::string& name,
                                            int64_t batch) {
@@ -32,22 +29,22 @@ std::vector<CommPoint> all_reduces_of(const ScaleRun& run) {
 
 // Of several nodes where there are such runs: within one, memory takes the network's place.
 std::optional<NetworkFit> fit_of(const ScaleCollection& collection, ScaleSummary& summary) {
-  const bool across = std::ranges::any_of(collection.runs, [](const auto& entry) {
+  summary.across = std::ranges::any_of(collection.runs, [](const auto& entry) {
     return entry.first > 1 && all_reduces_of(entry.second).size() > 1;
   });
   std::vector<CommPoint> points;
   for (const auto& [nodes, run] : collection.runs)
-    if (nodes > 1 || !across)
+    if (nodes > 1 || !summary.across)
       for (const auto& point : all_reduces_of(run)) points.push_back(point);
   if (points.size() < 2) {
     summary.notes.push_back("no model: one rank exchanges nothing");
     return std::nullopt;
   }
-  summary.notes.push_back(
-      concatenate("model: latency and bandwidth are fitted to the all_reduces ",
-                  across ? "of two nodes and more" : "of one node, whose memory is no network",
-                  ", between any two ranks; a step computes and sends as on the fewest nodes with "
-                  "more than one rank, and no rank is late"));
+  summary.notes.push_back(concatenate(
+      "model: latency and bandwidth are fitted to the all_reduces ",
+      summary.across ? "of two nodes and more" : "of one node, whose memory is no network",
+      ", between any two ranks; a step computes and sends as on the fewest nodes with "
+      "more than one rank, and no rank is late"));
   return fit_network(points);
 }
 
@@ -83,20 +80,21 @@ NodeScaling scaling_of(int64_t nodes, const ScaleRun& run, const ScaleFindings::
   return at;
 }
 
-// `fit` was made as if each rank had a link of its own: so is what it predicts.
-ScalePrediction predicted(const StepProfile& profile, const NetworkFit& fit, int64_t nodes,
+// The fit was made as if each rank had a link of its own: so is what it predicts.
+ScalePrediction predicted(const StepProfile& profile, const NetworkModel& network, int64_t nodes,
                           int64_t ranks) {
-  auto prediction = predict(profile, fit.model, ranks, 1);
+  auto prediction = predict(profile, network, ranks, 1);
   prediction.nodes = nodes;
   return prediction;
 }
 
 int64_t ranks_a_node(const NodeScaling& at) { return std::max<int64_t>(1, at.ranks / at.nodes); }
 
+// Beside what was measured.
 void add_model(ScaleSummary::Training& training, const StepProfile& profile,
                const NetworkFit& fit) {
   for (auto& at : training.nodes) {
-    const auto model = predicted(profile, fit, at.nodes, at.ranks);
+    const auto model = predicted(profile, fit.model, at.nodes, at.ranks);
     at.weak_model = model.weak_step;
     at.strong_model = model.strong_step;
     const auto& first = training.nodes.front();
@@ -104,10 +102,21 @@ void add_model(ScaleSummary::Training& training, const StepProfile& profile,
     at.strong_model_efficiency = static_cast<double>(first.ranks) * first.strong_model /
                                  (static_cast<double>(at.ranks) * at.strong_model);
   }
-  const auto& last = training.nodes.back();
-  const auto a_node = ranks_a_node(last);
+}
+
+// Of what was not. A bandwidth that is given is that of a node's link, which its ranks share.
+void add_predictions(ScaleSummary::Training& training, const StepProfile& profile,
+                     const ScaleSummary& summary, const AskedNetwork& asked, int64_t a_node) {
+  const NetworkModel network = asked.over(summary.fit->model);
   for (int64_t nodes = 1; nodes <= 1024; nodes *= 2)
-    training.predictions.push_back(predicted(profile, fit, nodes, nodes * a_node));
+    training.predictions.push_back(asked.bandwidth_gbs > 0
+                                       ? predict(profile, network, nodes, a_node)
+                                       : predicted(profile, network, nodes, nodes * a_node));
+}
+
+NetworkSource source_of(const ScaleSummary& summary, const AskedNetwork& asked) {
+  if (asked.given()) return NetworkSource::given;
+  return summary.across ? NetworkSource::several_nodes : NetworkSource::one_node;
 }
 
 NodeAllReduce all_reduce_of(int64_t nodes, const ScaleRun& run,
@@ -127,6 +136,18 @@ NodeAllReduce all_reduce_of(int64_t nodes, const ScaleRun& run,
   return at;
 }
 
+std::set<std::string> keys_of(const std::vector<nlohmann::json>& settings) {
+  std::set<std::string> keys;
+  for (const auto& some : settings)
+    for (const auto& entry : some.items()) keys.insert(entry.key());
+  return keys;
+}
+
+// An older version did not write all of them.
+std::string setting_text(const ScaleRun& run, const std::string& key) {
+  return run.settings.contains(key) ? run.settings.at(key).dump() : "(not told)";
+}
+
 // Runs that cannot be compared as they stand.
 void note_differences(const ScaleCollection& collection, ScaleSummary& summary) {
   const auto& [fewest, first] = *collection.runs.begin();
@@ -134,12 +155,11 @@ void note_differences(const ScaleCollection& collection, ScaleSummary& summary) 
     if (run.wrong > 0)
       summary.notes.push_back(concatenate(nodes_text(nodes), ": ", run.wrong,
                                           " results were wrong: do not trust these figures"));
-    for (const auto& [key, value] : first.settings.items())
-      if (run.settings.value(key, nlohmann::json()) != value)
+    for (const auto& key : keys_of({first.settings, run.settings}))
+      if (const auto here = setting_text(run, key), there = setting_text(first, key); here != there)
         summary.notes.push_back(concatenate(
-            nodes_text(nodes), ": measured with ", key, " ",
-            run.settings.value(key, nlohmann::json()).dump(), ", where ", nodes_text(fewest),
-            fewest == 1 ? " has " : " have ", value.dump(), "; do not compare them"));
+            nodes_text(nodes), ": measured with ", key, " ", here, ", where ", nodes_text(fewest),
+            fewest == 1 ? " has " : " have ", there, "; do not compare them"));
     if (run.ranks * fewest != first.ranks * nodes)
       summary.notes.push_back(concatenate(nodes_text(nodes), ": ", run.ranks, " ranks, where ",
                                           nodes_text(fewest), fewest == 1 ? " has " : " have ",
@@ -225,16 +245,9 @@ BenchTable all_reduce_table(const ScaleSummary& summary) {
   return table;
 }
 
-NamedPredictions predictions_of(const ScaleSummary& summary) {
-  NamedPredictions all;
-  for (const auto& training : summary.trainings)
-    all.emplace_back(training.name, training.predictions);
-  return all;
-}
-
 }  // namespace
 
-ScaleSummary summarise(const ScaleCollection& collection) {
+ScaleSummary summarise(const ScaleCollection& collection, const AskedNetwork& asked) {
   SS_CHECK(!collection.runs.empty(), "nothing was measured");
   ScaleSummary summary;
   summary.subtitle = subtitle_of(collection);
@@ -250,8 +263,11 @@ ScaleSummary summarise(const ScaleCollection& collection) {
     const auto profile = profile_of(collection, training);
     if (summary.fit && profile) {
       add_model(training, *profile, *summary.fit);
-      summary.assumptions = assumptions(summary.fit->model, ranks_a_node(training.nodes.back()),
-                                        NetworkSource::several_nodes);
+      const auto a_node =
+          asked.ranks_per_node > 0 ? asked.ranks_per_node : ranks_a_node(training.nodes.back());
+      add_predictions(training, *profile, summary, asked, a_node);
+      summary.assumptions =
+          assumptions(asked.over(summary.fit->model), a_node, source_of(summary, asked));
     }
     summary.trainings.push_back(std::move(training));
   }
@@ -264,7 +280,8 @@ ScaleSummary summarise(const ScaleCollection& collection) {
 std::vector<BenchTable> tables_of(const ScaleSummary& summary) {
   std::vector<BenchTable> tables{scaling_table(summary)};
   if (summary.fit) tables.push_back(model_table(*summary.fit));
-  for (auto table : {all_reduce_table(summary), prediction_table(predictions_of(summary))})
+  for (auto table :
+       {all_reduce_table(summary), prediction_table(predictions_of(summary.trainings))})
     if (!table.rows.empty()) tables.push_back(std::move(table));
   return tables;
 }
@@ -278,6 +295,8 @@ std::vector<std::string> notes_of(const ScaleCollection& collection, const Scale
       "efficiency: against the fewest nodes; weak: their time / time; strong: their ranks x time / "
       "(ranks x time); of the prediction: against one rank");
   notes.insert(notes.end(), summary.notes.begin(), summary.notes.end());
+  for (const auto& sentence : summary.assumptions)
+    notes.push_back("prediction assumes: " + sentence);
   return notes;
 }
 

@@ -30,18 +30,27 @@ QueuedStages still_queued(const Slurm& slurm, const JobBook& book, bool dry_run)
   return queued;
 }
 
-void publish_config(Config& config, const SlurmFiles& files, const QueuedStages& queued) {
+void publish_config(Config& config, const SlurmFiles& files, const std::string& conflict,
+                    const std::string& elsewhere) {
   const std::string text = to_yaml(config, false);
   std::error_code failure;
   fs::create_directories(files.folder, failure);
-  validate(!failure, files.folder.string(), ": cannot be made (", failure.message(),
-           "); choose a run_dir that you may write to");
-  if (!queued.names.empty() && fs::exists(files.config()) && read_text(files.config()) != text)
-    throw UsageError(config.run_dir + ": stage '" + *queued.names.begin() +
-                     "' is queued with another configuration (slurm/config.yaml there); wait for "
-                     "it, or cancel it (stylescope cancel " +
-                     config.run_dir + "), then submit again");
+  validate(!failure, files.folder.string(), ": cannot be made (", failure.message(), "); ",
+           elsewhere);
+  if (!conflict.empty() && fs::exists(files.config()) && read_text(files.config()) != text)
+    throw UsageError(conflict);
   publish_text(files.config(), text);
+}
+
+void publish_config(Config& config, const SlurmFiles& files, const QueuedStages& queued) {
+  const auto conflict =
+      queued.names.empty()
+          ? ""
+          : config.run_dir + ": stage '" + *queued.names.begin() +
+                "' is queued with another configuration (slurm/config.yaml there); wait for it, or "
+                "cancel it (stylescope cancel " +
+                config.run_dir + "), then submit again";
+  publish_config(config, files, conflict, "choose a run_dir that you may write to");
 }
 
 std::string submitted_line(const StageJobs& jobs) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <set>
 
 namespace stylescope {
 namespace {
@@ -15,9 +14,15 @@ using detail::concatenate;
 class Submission {
  public:
   Submission(const Slurm& slurm, const SiteProfile& site, const SlurmFiles& files, JobBook& book,
-             const std::map<std::string, int64_t>& queued,
+             const std::map<std::string, int64_t>& queued, const std::string& result,
              const std::function<void(const std::string&, int64_t)>& said)
-      : slurm_(slurm), site_(site), files_(files), book_(book), queued_(queued), said_(said) {}
+      : slurm_(slurm),
+        site_(site),
+        files_(files),
+        book_(book),
+        queued_(queued),
+        result_(result),
+        said_(said) {}
 
   void add(const JobScript& job) {
     if (const auto old = queued_.find(job.stage); old != queued_.end()) {
@@ -46,6 +51,7 @@ class Submission {
   // 0: refused. In the book either way: that it was asked for.
   int64_t submit(const JobScript& job, const std::vector<std::string>& options) {
     write_script(files_, job, site_);
+    remove_old_result(job);
     std::error_code ignored;  // the log is that of this job alone
     std::filesystem::remove(files_.output(job.stage), ignored);
     StageJobs jobs;
@@ -68,11 +74,22 @@ class Submission {
     return jobs.job;
   }
 
+  // Even where sbatch refuses: what an earlier job left would pass for the answer to this one.
+  void remove_old_result(const JobScript& job) const {
+    if (result_.empty()) return;
+    const auto old = job.run_dir / job.stage / result_;
+    std::error_code failure;
+    std::filesystem::remove(old, failure);
+    validate(!failure, old.string(), ": an earlier result, cannot be removed (", failure.message(),
+             "); remove it, and submit again");
+  }
+
   const Slurm& slurm_;
   const SiteProfile& site_;
   const SlurmFiles& files_;
   JobBook& book_;
   const std::map<std::string, int64_t>& queued_;
+  const std::string& result_;
   const std::function<void(const std::string&, int64_t)>& said_;
   std::vector<int64_t> ids_;  // that `last` waits for
 };
@@ -95,7 +112,7 @@ CallSubmission submit_calls(const Slurm& slurm, const CallJobs& calls, const Sit
                             const std::map<std::string, int64_t>& queued,
                             const std::function<void(const std::string&, int64_t)>& said,
                             const std::function<bool()>& stop) {
-  Submission submission(slurm, site, files, book, queued, said);
+  Submission submission(slurm, site, files, book, queued, calls.result, said);
   for (const auto& job : calls.jobs) {
     submission.outcome_.stopped = stop();
     if (submission.outcome_.stopped) return submission.outcome_;
@@ -117,14 +134,11 @@ std::string dry_run_text(const CallJobs& calls, const SiteProfile& site) {
   return text;
 }
 
-std::map<int64_t, std::string> over_a_limit(const Slurm& slurm, const std::vector<int64_t>& ids) {
-  static const std::set<std::string> kReasons{"PartitionNodeLimit", "PartitionTimeLimit",
-                                              "PartitionConfig", "BadConstraints"};
+std::map<int64_t, std::string> waiting_in_vain(const Slurm& slurm,
+                                               const std::vector<int64_t>& ids) {
   std::map<int64_t, std::string> found;
   for (const auto& job : slurm.queue(ids))
-    if (job.state == "PENDING" &&
-        (kReasons.contains(job.reason) || job.reason.ends_with("PerJobLimit")))
-      found[job.id] = job.reason;
+    if (job.state == "PENDING" && asks_in_vain(job.reason)) found[job.id] = job.reason;
   return found;
 }
 

@@ -16,7 +16,8 @@ namespace stylescope {
 
 struct CallJobs {
   std::vector<JobScript> jobs;
-  JobScript last;  // waits for the others, however they end
+  JobScript last;        // waits for the others, however they end
+  std::string result{};  // the file that a job leaves in <run_dir>/<stage>; "": none
 };
 
 // What became of a submission; names as in JobScript::stage.
@@ -30,11 +31,12 @@ struct CallSubmission {
 // The jobs of the book that Slurm has still, by name.
 std::map<std::string, int64_t> queued_calls(const Slurm& slurm, const JobBook& book);
 
-// Writes the scripts, removes old logs, and submits the jobs in their order, then `last`. A job
-// that sbatch refuses stands in `refused` and in its log, and the others go on; without any job
-// there is no `last`. What is in `queued` is not submitted again, and an earlier `last` makes way
-// for the new one, which waits for everything in `queued`. After every job the book is written and
-// `said` is called; `stop` is asked before each. Throws Error where files cannot be written.
+// Writes the scripts, removes old logs and results, and submits the jobs in their order, then
+// `last`. A job that sbatch refuses stands in `refused` and in its log, and the others go on;
+// without any job there is no `last`. What is in `queued` is not submitted again, and an earlier
+// `last` makes way for the new one, which waits for everything in `queued`. After every job the
+// book is written and `said` is called; `stop` is asked before each. Throws Error where files
+// cannot be written.
 CallSubmission submit_calls(const Slurm& slurm, const CallJobs& calls, const SiteProfile& site,
                             const SlurmFiles& files, JobBook& book,
                             const std::map<std::string, int64_t>& queued,
@@ -44,8 +46,7 @@ CallSubmission submit_calls(const Slurm& slurm, const CallJobs& calls, const Sit
 // The scripts, each under the command that would submit it.
 std::string dry_run_text(const CallJobs& calls, const SiteProfile& site);
 
-// Jobs that wait, and may do so for ever: what they ask for is over a limit of the cluster's. The
-// reasons as squeue has them, by id.
-std::map<int64_t, std::string> over_a_limit(const Slurm& slurm, const std::vector<int64_t>& ids);
+// Jobs that wait, and may do so for ever: they ask in vain. The reasons as squeue has them, by id.
+std::map<int64_t, std::string> waiting_in_vain(const Slurm& slurm, const std::vector<int64_t>& ids);
 
 }  // namespace stylescope

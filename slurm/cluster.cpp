@@ -165,6 +165,13 @@ void ask_queue(const Slurm::Run& run, std::vector<int64_t> ids, std::vector<Queu
 
 }  // namespace
 
+bool asks_in_vain(const std::string& reason) {
+  static const std::set<std::string> kVain{
+      "PartitionTimeLimit", "PartitionNodeLimit", "PartitionConfig",   "BadConstraints",
+      "InvalidAccount",     "InvalidQOS",         "AccountNotAllowed", "QOSNotAllowed"};
+  return kVain.contains(reason) || reason.ends_with("PerJobLimit");
+}
+
 bool is_over(const std::string& state) {
   static const std::set<std::string> kOver{"COMPLETED", "FAILED",        "TIMEOUT",   "CANCELLED",
                                            "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE",

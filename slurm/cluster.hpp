@@ -39,6 +39,10 @@ struct QueuedJob {
 // Has a job with this state ended for good? (COMPLETED, FAILED, CANCELLED, TIMEOUT, ...)
 bool is_over(const std::string& state);
 
+// Does a pending job with this reason ask for more, or other, than it can get here? No waiting
+// mends that. (PartitionNodeLimit, InvalidAccount, QOSMaxNodePerJobLimit, ...)
+bool asks_in_vain(const std::string& reason);
+
 // As sacct keeps it.
 struct FinishedJob {
   int64_t id = 0;

@@ -104,8 +104,8 @@ TEST_P(Bench, Scale) {
   ScaleBench bench;
   bench.networks = networks_of(kTinyTraining);
   bench.out = dir.path();
-  bench.latency_us = 2;
-  bench.bandwidth_gbs = 10;
+  bench.asked.latency_us = 2;
+  bench.asked.bandwidth_gbs = 10;
   const auto json = checked(bench_scale(bench, at_, kSeconds), 2);
   for (const auto& row : json.at("rows")) {
     EXPECT_EQ(row.at("scaling"), "one rank");
@@ -117,6 +117,18 @@ TEST_P(Bench, Scale) {
   EXPECT_THAT(read_text(dir / "scale.html"), testing::HasSubstr("</html>"));
   const auto run = read_scale_run(dir / "scale.json");
   EXPECT_EQ(run.ranks, 1);
+  // By these, runs with other networks are told apart.
+  for (const char* key : {"gan_parameters", "resnet_parameters"}) {
+    EXPECT_GT(run.settings.at(key), 0) << key;
+    EXPECT_EQ(run.settings.at(key).get<int64_t>(), json.at("args").at(key).get<int64_t>()) << key;
+  }
+  auto wider = kTinyTraining;
+  wider.width *= 2;
+  bench.networks = networks_of(wider);
+  bench_scale(bench, at_, kSeconds);
+  const auto other = read_scale_run(dir / "scale.json").settings;
+  EXPECT_GT(other.at("resnet_parameters"), run.settings.at("resnet_parameters"));
+  EXPECT_EQ(other.at("gan_parameters"), run.settings.at("gan_parameters"));
   EXPECT_EQ(run.findings.trainings.at(0).points.at(0).weak.step * 1e3, json["rows"][0]["time"]);
   bench.ranks = {2};
   EXPECT_THROW(bench_scale(bench, at_, kSeconds), UsageError);

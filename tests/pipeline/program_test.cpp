@@ -128,6 +128,26 @@ TEST(Program, SubmissionsSayWhatTheyWillTake) {
   EXPECT_FALSE(std::filesystem::exists(dir / "runs"));
 }
 
+TEST(Program, TheReportOverNodesIsToldOfTheNetwork) {
+  TempDir dir;
+  const std::string submit = "bench scale --submit --nodes 1,2 --dry-run ";
+  const auto outcome = stylescope(
+      submit + "--latency-us 2.5 --bandwidth-gbs 12 --ranks-per-node 1 --site generic", dir);
+  EXPECT_EQ(outcome.code, 0) << outcome.output;
+  const std::string network = " --latency-us 2.5 --bandwidth-gbs 12 --ranks-per-node 1";
+  EXPECT_THAT(outcome.output,
+              HasSubstr("--collate " + (dir / "bench-scale").string() + network + "\n"));
+  EXPECT_THAT(outcome.output, HasSubstr(network + " --ranks 2 "));
+  // Unasked, the report takes as many ranks a node as were measured.
+  EXPECT_THAT(stylescope(submit, dir).output, Not(HasSubstr("--ranks-per-node")));
+  for (const char* wrong : {"--ranks", "--json"}) {
+    const auto refused =
+        stylescope(submit + wrong + (wrong == std::string("--ranks") ? " 2" : ""), dir);
+    EXPECT_EQ(refused.code, 2) << wrong;
+    EXPECT_THAT(refused.output, HasSubstr("bench scale --submit: " + std::string(wrong)));
+  }
+}
+
 TEST(NumberList, RangesAndNumbers) {
   EXPECT_EQ(parse_numbers("--seeds", "0-3,9"), (std::vector<int64_t>{0, 1, 2, 3, 9}));
   for (const char* text : {"", "a", "3-1", "1,,2", "-1", "1-", "0-99999999999"})

@@ -206,6 +206,7 @@ TEST_F(ScaleReport, SaysWhatCannotBeCompared) {
   write_all();
   auto other = run_of(4);
   other.settings["threads"] = 2;
+  other.settings["gan_parameters"] = 1234;  // the others are of a version that did not write it
   other.wrong = 5;
   write(4, other);
   auto twice = run_of(4);
@@ -214,6 +215,9 @@ TEST_F(ScaleReport, SaysWhatCannotBeCompared) {
   EXPECT_THAT(notes,
               Contains("4 nodes: measured with threads 2, where 1 node has 4; do not compare "
                        "them"));
+  EXPECT_THAT(
+      notes, Contains("4 nodes: measured with gan_parameters 1234, where 1 node has (not told); do "
+                      "not compare them"));
   EXPECT_THAT(notes, Contains("4 nodes: 5 results were wrong: do not trust these figures"));
   EXPECT_THAT(notes, Contains("2 nodes: 4 ranks, where 1 node has 1: ranks a node differ"));
 }
@@ -225,7 +229,53 @@ TEST_F(ScaleReport, OfOneRankHasNoModel) {
   EXPECT_FALSE(summary.fit);
   EXPECT_EQ(tables_of(summary).size(), 1u);
   EXPECT_TRUE(tables_of(summary)[0].rows[0].at("model_time").is_null());
-  EXPECT_THAT(scale_collection_page(collection, summary), HasSubstr("One rank moves nothing"));
+  const auto page = scale_collection_page(collection, summary);
+  EXPECT_THAT(page, HasSubstr("One rank moves nothing"));
+  EXPECT_THAT(page, HasSubstr("is not known; measure on more nodes"));
+  EXPECT_THAT(page, Not(HasSubstr("mpirun")));
+}
+
+TEST_F(ScaleReport, SaysWhereTheModelIsFrom) {
+  write(1, run_of(2));  // two ranks on one node
+  auto collection = collect_scale_runs(dir_.path(), {});
+  auto summary = summarise(collection);
+  EXPECT_FALSE(summary.across);
+  EXPECT_THAT(summary.assumptions, Contains(HasSubstr("a network between nodes is another")));
+  EXPECT_THAT(scale_collection_page(collection, summary), HasSubstr("all_reduces of one node"));
+
+  write(2, run_of(4));
+  collection = collect_scale_runs(dir_.path(), {});
+  summary = summarise(collection);
+  EXPECT_TRUE(summary.across);
+  EXPECT_THAT(summary.assumptions, Not(Contains(HasSubstr("a network between nodes is another"))));
+  const auto page = scale_collection_page(collection, summary);
+  EXPECT_THAT(page, HasSubstr("all_reduces of two nodes and more"));
+  EXPECT_THAT(page, Not(HasSubstr("of this run")));
+}
+
+TEST_F(ScaleReport, PredictsForTheNetworkThatIsAskedFor) {
+  write_all();
+  const auto collection = collect_scale_runs(dir_.path(), {});
+  const auto usual = summarise(collection);
+  const auto asked = summarise(collection, {50, 2, 4});
+  const StepProfile step{kCompute, 8, 0, {{kMessage, 1.25}}};
+  const auto expected = predict(step, {50e-6, 1 / 2e9}, 1024, 4);
+  const auto& last = asked.trainings.at(0).predictions.back();
+  EXPECT_EQ(last.nodes, 1024);
+  EXPECT_EQ(last.ranks, 4096);
+  EXPECT_DOUBLE_EQ(last.weak_step, expected.weak_step);
+  EXPECT_DOUBLE_EQ(last.strong_step, expected.strong_step);
+  // What was measured stands beside the model of what was measured.
+  EXPECT_EQ(asked.trainings[0].nodes.at(2).weak_model,
+            usual.trainings.at(0).nodes.at(2).weak_model);
+  const auto notes = notes_of(collection, asked);
+  EXPECT_THAT(notes, Contains("prediction assumes: a message between any two ranks takes 50 us and "
+                              "1 byte in 2 GB/s, as given; links do not share a bottleneck"));
+  EXPECT_THAT(notes, Contains(HasSubstr("4 ranks on each node")));
+  // A latency alone leaves the bandwidth as it was fitted.
+  const auto slow = summarise(collection, {50, 0, 0});
+  EXPECT_NEAR(slow.trainings.at(0).predictions.back().transfer,
+              predict(step, {50e-6, kNetwork.seconds_per_byte}, 1024, 1).transfer, 1e-6);
 }
 
 TEST_F(ScaleReport, OfNothingSaysWhy) {
@@ -243,7 +293,7 @@ TEST_F(ScaleReport, OfNothingSaysWhy) {
 TEST_F(ScaleReport, LeavesPageTableAndJson) {
   write_all();
   testing::internal::CaptureStdout();
-  collate_scale(dir_.path(), true);
+  collate_scale(dir_.path(), {}, true);
   const auto printed = nlohmann::json::parse(testing::internal::GetCapturedStdout());
   EXPECT_EQ(printed, nlohmann::json::parse(read_text(dir_ / kScaleRunFile)));
   EXPECT_EQ(printed.at("nodes"), (std::vector<int64_t>{1, 2, 4}));
@@ -252,6 +302,43 @@ TEST_F(ScaleReport, LeavesPageTableAndJson) {
   EXPECT_EQ(rows[0].at("efficiency"), 100);
   EXPECT_THAT(read_text(dir_ / "scale.txt"), HasSubstr("busbw [GB/s]"));
   EXPECT_THAT(read_text(dir_ / kScalePageFile), HasSubstr("Scaling over nodes"));
+}
+
+// The scripts of `--nodes 1,4`, of a configuration with these resources for stage gan.
+std::string scripts_of(const std::string& gan, int64_t tasks_per_node = 0) {
+  const TempDir dir;
+  std::ofstream(dir / "run.yaml") << "slurm: {stages: {gan: {" << gan << "}}}\n";
+  std::ofstream(dir / "site.yaml") << "name: here\n";
+  ScaleJobs jobs;
+  jobs.nodes = "1,4";
+  jobs.folder = dir / "out";
+  jobs.config = (dir / "run.yaml").string();
+  jobs.site = (dir / "site.yaml").string();
+  jobs.own.tasks_per_node = tasks_per_node;
+  jobs.dry_run = true;
+  testing::internal::CaptureStdout();
+  try {
+    submit_scale(jobs);
+  } catch (const UsageError& error) {
+    testing::internal::GetCapturedStdout();
+    return error.what();
+  }
+  return testing::internal::GetCapturedStdout();
+}
+
+TEST(ScaleJobs, TasksOfTheConfigurationAreSpreadOverItsNodes) {
+  for (const char* gan : {"nodes: 2, tasks: 8", "nodes: 2, tasks_per_node: 4"}) {
+    const auto text = scripts_of(gan);
+    EXPECT_THAT(text, HasSubstr("#SBATCH --ntasks-per-node=4")) << gan;
+    EXPECT_THAT(text, HasSubstr("--ranks 4 ")) << gan;
+    EXPECT_THAT(text, HasSubstr("--ranks 16 ")) << gan;
+  }
+  for (const char* unclear : {"nodes: 3, tasks: 8", "tasks: 8"}) {
+    EXPECT_THAT(scripts_of(unclear), HasSubstr("for 8 tasks")) << unclear;
+    EXPECT_THAT(scripts_of(unclear), HasSubstr("give --tasks-per-node")) << unclear;
+    EXPECT_THAT(scripts_of(unclear, 2), HasSubstr("--ranks 8 ")) << unclear;
+  }
+  EXPECT_THAT(scripts_of("tasks: 1"), HasSubstr("--ranks 4 "));
 }
 
 TEST(ScaleJobs, NumbersOfNodes) {

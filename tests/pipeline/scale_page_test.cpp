@@ -49,6 +49,7 @@ TEST(ScalePage, HasAllPlotsAndNothingFromOutside) {
     EXPECT_THAT(page, HasSubstr("aria-label=\"" + std::string(label))) << label;
   EXPECT_THAT(page, HasSubstr("2 ranks on &lt;host&gt;"));
   EXPECT_THAT(page, HasSubstr("nodes like this one &amp; no other"));
+  EXPECT_THAT(page, HasSubstr("all_reduces of this run"));
   EXPECT_THAT(page, HasSubstr("latency 2.00 us, bandwidth 10.00 GB/s"));
   EXPECT_THAT(page, Not(HasSubstr("http")));
 }
@@ -61,7 +62,7 @@ TEST(ScalePage, OfOneRankSaysWhatIsMissing) {
   f.trainings[0].predictions.clear();
   const auto page = scale_page(f);
   EXPECT_THAT(page, HasSubstr("One rank moves nothing"));
-  EXPECT_THAT(page, HasSubstr("Nothing is known of the network"));
+  EXPECT_THAT(page, HasSubstr("what a step would send is not known; start more ranks"));
 }
 
 // Steps of two kinds, which sleep, and reduce ten numbers, or twenty asynchronously.

@@ -49,11 +49,20 @@ class CallJobsOf : public testing::Test {
     return job;
   }
   CallSubmission submit(const std::function<bool()>& stop = [] { return false; }) {
-    const CallJobs calls{{call("nodes-1"), call("nodes-2"), call("nodes-4")}, call("collate")};
+    const CallJobs calls{
+        {call("nodes-1"), call("nodes-2"), call("nodes-4")}, call("collate"), "r.json"};
     said_.clear();
     return submit_calls(
         cluster_.slurm, calls, {}, files_, book_, queued_calls(cluster_.slurm, book_),
         [this](const std::string& name, int64_t) { said_.push_back(name); }, stop);
+  }
+
+  std::filesystem::path result(const std::string& name) { return dir_ / name / "r.json"; }
+  void leave_results() {
+    for (const char* name : {"nodes-1", "nodes-2", "nodes-4"}) {
+      std::filesystem::create_directories(dir_ / name);
+      publish_text(result(name), "{}");
+    }
   }
 
   TempDir dir_;
@@ -116,6 +125,25 @@ TEST_F(CallJobsOf, TheLastWaitsAlsoForWhatIsNotAskedForAgain) {
   EXPECT_EQ(cluster_.asked.back()[2], "--dependency=afterany:105:103");
 }
 
+TEST_F(CallJobsOf, AnEarlierResultPassesForNoNewOne) {
+  submit();
+  leave_results();
+  cluster_.too_large = {"nodes-1"};
+  cluster_.queue = "102|N/A|RUNNING|None|n1||0|0:10|INVALID|N/A|\n";
+  const auto done = submit();
+  ASSERT_EQ(done.refused.size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(result("nodes-1")));  // refused
+  EXPECT_TRUE(std::filesystem::exists(result("nodes-2")));   // still at work: its own
+  EXPECT_FALSE(std::filesystem::exists(result("nodes-4")));  // submitted again
+  // What was not tried is as it was.
+  cluster_.queue = "";
+  leave_results();
+  int asked = 0;
+  submit([&] { return ++asked == 2; });
+  EXPECT_FALSE(std::filesystem::exists(result("nodes-1")));
+  EXPECT_TRUE(std::filesystem::exists(result("nodes-2")));
+}
+
 TEST_F(CallJobsOf, AStopLeavesTheRestUnsubmitted) {
   int asked = 0;
   const auto done = submit([&] { return ++asked == 3; });
@@ -125,12 +153,17 @@ TEST_F(CallJobsOf, AStopLeavesTheRestUnsubmitted) {
   EXPECT_EQ(read_job_book(files_).stages.size(), 2u);
 }
 
-TEST_F(CallJobsOf, NamesJobsThatAreOverALimit) {
+TEST_F(CallJobsOf, NamesJobsThatAskInVain) {
   cluster_.queue =
       "102|N/A|PENDING|PartitionNodeLimit|||0|0:00|INVALID|N/A|\n"
-      "103|N/A|PENDING|Priority|||0|0:00|INVALID|N/A|\n";
-  EXPECT_EQ(over_a_limit(cluster_.slurm, {102, 103}),
-            (std::map<int64_t, std::string>{{102, "PartitionNodeLimit"}}));
+      "103|N/A|PENDING|Priority|||0|0:00|INVALID|N/A|\n"
+      "104|N/A|PENDING|InvalidAccount|||0|0:00|INVALID|N/A|\n"
+      "105|N/A|PENDING|QOSMaxNodePerJobLimit|||0|0:00|INVALID|N/A|\n"
+      "106|N/A|PENDING|QOSMaxNodePerUserLimit|||0|0:00|INVALID|N/A|\n";
+  EXPECT_EQ(
+      waiting_in_vain(cluster_.slurm, {102, 103, 104, 105, 106}),
+      (std::map<int64_t, std::string>{
+          {102, "PartitionNodeLimit"}, {104, "InvalidAccount"}, {105, "QOSMaxNodePerJobLimit"}}));
 }
 
 TEST_F(CallJobsOf, ADryRunShowsEveryScript) {
