@@ -71,19 +71,29 @@ BenchNetworks networks_of(const Config& config) {
   return networks;
 }
 
-std::vector<GradientMessages> gradient_messages(const BenchNetworks& networks,
-                                                int64_t element_size) {
-  const auto messages = [&](const std::string& name, const torch::nn::Module& module) {
+GradientMessages gradient_messages_of(const BenchNetworks& networks, const std::string& name,
+                                      int64_t element_size) {
+  const auto messages = [&](const torch::nn::Module& module) {
     GradientMessages found{name, {}};
     const auto borders = bucket_borders(sizes_of(module), element_size, networks.reduction);
     for (size_t i = borders.size() - 1; i > 0; --i)
       found.counts.push_back(borders[i] - borders[i - 1]);
     return found;
   };
-  std::vector<GradientMessages> all{messages("G", *Generator(networks.generator)),
-                                    messages("D", *Discriminator(networks.discriminator))};
+  if (name == "G") return messages(*Generator(networks.generator));
+  if (name == "D") return messages(*Discriminator(networks.discriminator));
+  const auto resnet = std::ranges::find(networks.resnets, name, &BenchNetworks::Supervised::name);
+  SS_CHECK(resnet != networks.resnets.end(), "no network ", name);
+  return messages(*ResNet(resnet->network));
+}
+
+std::vector<GradientMessages> gradient_messages(const BenchNetworks& networks,
+                                                int64_t element_size) {
+  std::vector<GradientMessages> all;
+  for (const char* name : {"G", "D"})
+    all.push_back(gradient_messages_of(networks, name, element_size));
   for (const auto& resnet : networks.resnets)
-    all.push_back(messages(resnet.name, *ResNet(resnet.network)));
+    all.push_back(gradient_messages_of(networks, resnet.name, element_size));
   return all;
 }
 

@@ -41,6 +41,9 @@ struct GradientMessages {
 };
 std::vector<GradientMessages> gradient_messages(const BenchNetworks& networks,
                                                 int64_t element_size);
+// Of one of them: "G", "D", or a ResNet's name.
+GradientMessages gradient_messages_of(const BenchNetworks& networks, const std::string& name,
+                                      int64_t element_size);
 
 // The largest divisor of n up to `limit`.
 int64_t largest_divisor(int64_t n, int64_t limit);

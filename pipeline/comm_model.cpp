@@ -161,13 +161,18 @@ NetworkFit fit_network(const std::vector<CommPoint>& points) {
 
 ScalePrediction predict(const StepProfile& step, const NetworkModel& network, int64_t nodes,
                         int64_t ranks_per_node) {
-  SS_CHECK(step.compute_seconds > 0 && step.groups > 0 && nodes > 0 && ranks_per_node > 0);
+  return predict_ranks(step, network, nodes, nodes * ranks_per_node);
+}
+
+ScalePrediction predict_ranks(const StepProfile& step, const NetworkModel& network, int64_t nodes,
+                              int64_t ranks) {
+  SS_CHECK(step.compute_seconds > 0 && step.groups > 0 && nodes > 0 && ranks > 0);
   ScalePrediction p;
   p.nodes = nodes;
-  p.ranks = nodes * ranks_per_node;
+  p.ranks = ranks;
+  const int64_t sharing = (ranks + nodes - 1) / nodes;  // a link: on the fullest node
   for (const auto& message : step.messages)
-    p.transfer +=
-        message.per_step * all_reduce_seconds(network, message.bytes, p.ranks, ranks_per_node);
+    p.transfer += message.per_step * all_reduce_seconds(network, message.bytes, ranks, sharing);
   const double one = step.compute_seconds;
   p.weak_exposed = exposed(p.transfer, one, step.hidden_share);
   p.weak_step = one + p.weak_exposed;

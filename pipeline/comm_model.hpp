@@ -89,6 +89,9 @@ struct ScalePrediction {
 constexpr double kBackwardShare = 2.0 / 3;
 ScalePrediction predict(const StepProfile& step, const NetworkModel& network, int64_t nodes,
                         int64_t ranks_per_node);
+// The same for `ranks` spread over `nodes` as evenly as it goes: not each has as many.
+ScalePrediction predict_ranks(const StepProfile& step, const NetworkModel& network, int64_t nodes,
+                              int64_t ranks);
 // The above in words, one assumption each. Where the network's two numbers are from: those of this
 // run, of another network as the user gave them, of runs on several nodes, or of one on one node
 // alone.

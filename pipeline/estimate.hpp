@@ -16,11 +16,11 @@ namespace stylescope {
 // What a stage's job asks for.
 struct JobShape {
   int64_t ranks = 1, nodes = 1, gpus = 0;
-  int64_t cpus = 0;      // a rank; 0: not said
-  int64_t shares = 0;    // jobs of an array beside each other; 0: none
-  int64_t limit = 0;     // seconds; 0: none
-  double signal = 0;     // seconds before it at which the job is told to stop
-  int64_t sessions = 0;  // at most, restarts included; 0: not limited
+  int64_t cpus = 0;                 // a rank; 0: not said
+  int64_t shares = 0;               // jobs of an array beside each other; 0: none
+  int64_t limit = 0;                // seconds; 0: none
+  double signal = 0;                // seconds before it at which the job is told to stop
+  std::optional<int64_t> restarts;  // at most, after the first session; none: not limited
 };
 JobShape job_shape(const PlannedStage& stage);
 
@@ -30,6 +30,10 @@ struct StageEstimate {
   JobShape job;
   std::optional<double> seconds;  // without: not known, and the lines say why
   bool at_most = false;           // of the seconds
+  bool at_least = false;          // a part of the work is not in them
+  bool ideal = false;             // other numbers of ranks are taken to scale ideally
+  bool other_networks = false;    // rates of networks that are far from ours
+  bool few_calls = false;         // measured by too few calls
   bool other_device = false;      // measured on CPUs for a job with GPUs, or the other way round
   double efficiency = 1;          // of the ranks: time of one / (ranks x time)
   std::vector<DiskItem> disk;
@@ -37,6 +41,7 @@ struct StageEstimate {
   std::vector<std::string> warnings;  // time limits that are too short
 
   std::optional<double> gpu_hours() const;
+  bool rough() const { return ideal || other_networks || few_calls || other_device; }
 };
 
 // `done`: of the work's amount, in an earlier session that this one goes on from. `messages`: the
@@ -61,6 +66,9 @@ LongestPath longest_path(const std::vector<StageEstimate>& stages,
 std::string estimate_text(const std::vector<StageEstimate>& stages,
                           const std::map<std::string, std::vector<std::string>>& inputs,
                           const std::vector<std::string>& notes);
+
+// Of the stage's time and GPU hours: "at most ", "at least ", "about " for both, or "".
+const char* bound_words(const StageEstimate& stage);
 
 std::string time_words(double seconds);     // "1.93 s", "3.2 min", "22.7 h"
 std::string gpu_hours_words(double hours);  // "181", "below 0.01"

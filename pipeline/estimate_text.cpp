@@ -14,6 +14,16 @@ using Line = std::array<std::string, kColumns>;
 
 std::string at_most(bool bound, const std::string& text) { return (bound ? "<= " : "") + text; }
 
+// Of a time, or of what follows from it.
+std::string marked(const StageEstimate& stage, const std::string& text) {
+  const bool both = stage.at_most && stage.at_least;
+  const char* sign = both || stage.rough() ? "~" : "";
+  return (both || (!stage.at_most && !stage.at_least) ? ""
+          : stage.at_most                             ? "<= "
+                                                      : ">= ") +
+         (sign + text);
+}
+
 // Bytes of a stage that stay, or that it needs for a while.
 struct Bytes {
   double sum = 0;
@@ -47,9 +57,9 @@ Line line_of(const StageEstimate& stage) {
       amount.value ? at_most(amount.at_most, amount_words(*amount.value, stage.work.unit)) : "?",
       number_words(static_cast<double>(stage.job.ranks * shares)),
       number_words(static_cast<double>(stage.job.gpus * shares)),
-      stage.seconds ? at_most(stage.at_most, time_words(*stage.seconds)) : "?",
+      stage.seconds ? marked(stage, time_words(*stage.seconds)) : "?",
       stage.job.gpus == 0 ? "-"
-      : gpu_hours         ? at_most(stage.at_most, gpu_hours_words(*gpu_hours))
+      : gpu_hours         ? marked(stage, gpu_hours_words(*gpu_hours))
                           : "?",
       stage_bytes(stage, false),
       stage_bytes(stage, true)};
@@ -75,7 +85,7 @@ std::string arithmetic_of(const StageEstimate& stage) {
   std::string text = stage.stage + "\n";
   for (const auto& line : stage.lines) text += "  " + line + "\n";
   for (const auto& item : stage.disk) {
-    text += concatenate("  disk, ", item.what, item.passing ? " (while at work)" : "", ": ",
+    text += concatenate("  disk, ", item.what, item.passing ? " (for a while)" : "", ": ",
                         item.bytes.how);
     if (item.bytes.value)
       text +=
@@ -91,39 +101,72 @@ std::string joined(const std::vector<std::string>& names, const char* between) {
   return text;
 }
 
+// Terms that are too small to be read are named together.
+std::string gpu_hours_sum(const std::vector<StageEstimate>& stages) {
+  std::string sum;
+  double total = 0;
+  bool small = false;
+  for (const auto& stage : stages) {
+    const double hours = stage.gpu_hours().value_or(0);
+    total += hours;
+    small = small || (hours > 0 && hours < 0.01);
+    if (hours >= 0.01) sum += (sum.empty() ? "" : " + ") + gpu_hours_words(hours);
+  }
+  if (sum.empty()) return gpu_hours_words(total);
+  return sum + (small ? " + what is below 0.01" : "") + " = " + gpu_hours_words(total);
+}
+
 std::string totals_of(const std::vector<StageEstimate>& stages,
                       const std::map<std::string, std::vector<std::string>>& inputs) {
-  std::vector<std::string> unknown, bounds;
-  std::string sum;
-  double gpu_hours = 0;
+  std::vector<std::string> unknown, most, least;
   int64_t gpus = 0;
   Bytes bytes, passing;
   for (const auto& stage : stages) {
     if (!stage.seconds) unknown.push_back(stage.stage);
-    if (stage.seconds && stage.at_most) bounds.push_back(stage.stage);
-    gpu_hours += stage.gpu_hours().value_or(0);
+    if (stage.seconds && stage.at_most) most.push_back(stage.stage);
+    if (stage.seconds && stage.at_least) least.push_back(stage.stage);
     gpus += stage.job.gpus;
-    if (stage.gpu_hours().value_or(0) > 0)
-      sum += (sum.empty() ? "" : " + ") + gpu_hours_words(*stage.gpu_hours());
     bytes.add(stage.disk, false);
     passing.add(stage.disk, true);
   }
   std::string remark;
   if (!unknown.empty()) remark += " (without " + joined(unknown, ", ") + ", not known)";
-  if (!bounds.empty()) remark += " (at most: " + joined(bounds, ", ") + ")";
+  if (!most.empty()) remark += " (at most: " + joined(most, ", ") + ")";
+  if (!least.empty()) remark += " (at least: " + joined(least, ", ") + ")";
   std::string text;
   if (unknown.size() < stages.size()) {
     const auto path = longest_path(stages, inputs);
     text +=
         concatenate("longest path: ", joined(path.stages, " > "), " = ", time_words(path.seconds),
                     ", without starting programs and waiting in the queue", remark, "\n");
-    if (gpus > 0)
-      text += concatenate("GPU hours: ", sum.empty() ? "0" : sum, " = ", number_words(gpu_hours),
-                          remark, "\n");
+    if (gpus > 0) text += concatenate("GPU hours: ", gpu_hours_sum(stages), remark, "\n");
   }
-  return text + concatenate("disk: ", bytes.words(), ", and while stages are at work ",
-                            passing.words(),
-                            " of checkpoints; logs, pictures and pages not counted\n");
+  passing.at_most = true;  // hardly ever all of them at the same time
+  return text + concatenate("disk: ", bytes.words(), ", and for a while ", passing.words(),
+                            " of checkpoints; logs, pages and small pictures not counted\n");
+}
+
+// Stages whose times are marked by "~", and why.
+std::string rough_words(const std::vector<StageEstimate>& stages) {
+  std::string text;
+  const auto tell = [&](bool StageEstimate::*rough, const char* why) {
+    std::vector<std::string> names;
+    for (const auto& stage : stages)
+      if (stage.seconds && stage.*rough) names.push_back(stage.stage);
+    if (!names.empty()) text += "warning: " + joined(names, ", ") + ": " + why + "\n";
+  };
+  tell(&StageEstimate::other_device,
+       "measured on other devices than their jobs have (CPUs, GPUs): the hours are not theirs; "
+       "take rates from a run on such a node");
+  tell(&StageEstimate::other_networks,
+       "rough figures (~): networks so different from those measured do not reach the same "
+       "operations a second");
+  tell(&StageEstimate::few_calls,
+       "rough figures (~): measured by fewer than three calls; raise --measure-seconds");
+  tell(&StageEstimate::ideal,
+       "ideal scaling with the ranks (~): the waiting for each other is not known, and the time "
+       "will be longer");
+  return text;
 }
 
 }  // namespace
@@ -132,18 +175,12 @@ std::string estimate_text(const std::vector<StageEstimate>& stages,
                           const std::map<std::string, std::vector<std::string>>& inputs,
                           const std::vector<std::string>& notes) {
   std::vector<Line> lines{
-      {"stage", "work", "ranks", "GPUs", "time", "GPU hours", "disk", "at work"}};
+      {"stage", "work", "ranks", "GPUs", "time", "GPU hours", "disk", "for a while"}};
   for (const auto& stage : stages) lines.push_back(line_of(stage));
   std::string text = "\n#### What it will take\n\n" + aligned(lines) + "\n";
   text += totals_of(stages, inputs);
   for (const auto& note : notes) text += note + "\n";
-  std::vector<std::string> elsewhere;
-  for (const auto& stage : stages)
-    if (stage.other_device) elsewhere.push_back(stage.stage);
-  if (!elsewhere.empty())
-    text += "warning: " + joined(elsewhere, ", ") +
-            ": measured on other devices than their jobs have (CPUs, GPUs): the hours are not "
-            "theirs; take rates from a run on such a node\n";
+  text += rough_words(stages);
   for (const auto& stage : stages)
     for (const auto& warning : stage.warnings) text += "warning: " + warning + "\n";
   text += "\nThe arithmetic:\n";

@@ -71,7 +71,7 @@ std::function<void()> make_forward(const BenchNetworks& networks, Pass pass, int
 
 // One call untimed, then calls for `seconds`, at least one; their median.
 double timed(const std::function<void()>& call, torch::Device device, double seconds,
-             int64_t& calls) {
+             PassTime& time) {
   call();
   std::vector<double> taken;
   const double begin = device_clock(device);
@@ -82,7 +82,9 @@ double timed(const std::function<void()>& call, torch::Device device, double sec
     taken.push_back(next - now);
     now = next;
   } while (now - begin < seconds);
-  calls += static_cast<int64_t>(taken.size());
+  const auto calls = static_cast<int64_t>(taken.size());
+  time.fewest_calls = time.calls == 0 ? calls : std::min(time.fewest_calls, calls);
+  time.calls += calls;
   return median(taken);
 }
 
@@ -167,14 +169,12 @@ PassTime time_pass(const BenchNetworks& networks, Pass pass, int64_t batch, cons
     const auto steps = make_steps(networks, pass, time.batch, at);
     const auto shares = steps->shares();
     for (size_t kind = 0; kind < shares.size(); ++kind)
-      time.seconds +=
-          shares[kind] * timed([&] { steps->step(kind); }, at.device,
-                               seconds / static_cast<double>(shares.size()), time.calls);
+      time.seconds += shares[kind] * timed([&] { steps->step(kind); }, at.device,
+                                           seconds / static_cast<double>(shares.size()), time);
     validate(steps->wrong() == 0, name_of(pass),
              ": its results are no finite numbers on this machine; do not trust it, run the tests");
   } else {
-    time.seconds =
-        timed(make_forward(networks, pass, time.batch, at), at.device, seconds, time.calls);
+    time.seconds = timed(make_forward(networks, pass, time.batch, at), at.device, seconds, time);
   }
   time.seconds /= static_cast<double>(time.batch);
   return time;

@@ -48,6 +48,7 @@ class PassCosts {
 struct PassTime {
   double seconds = 0;
   int64_t batch = 0, calls = 0;
+  int64_t fewest_calls = 0;  // of a kind of step, where they differ
 };
 PassTime time_pass(const BenchNetworks& networks, Pass pass, int64_t batch, const Launch& at,
                    double seconds);

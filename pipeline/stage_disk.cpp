@@ -1,6 +1,7 @@
 #include "pipeline/stage_disk.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/gan/gan_snapshots.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -59,7 +60,21 @@ class Disk {
                                 : image_words());
       if (!plain && !measured) bytes.how += ", less by " + config_.tile.storage;
     }
-    items_.push_back({"images.h5", bytes, false});
+    items_.push_back({stage == "tile" ? "shards of images.h5" : "images.h5", bytes, false});
+    if (stage == "tile" && config_.tile.source == "phantom") drawn_slides();
+  }
+
+  // A pyramid of JPEG tiles, halved from level to level.
+  void drawn_slides() {
+    const auto& drawn = config_.tile.phantom;
+    const double pixels = static_cast<double>(drawn.slide.width * drawn.slide.height);
+    const double raw = static_cast<double>(drawn.slides) * pixels * 3 * 4 / 3;
+    items_.push_back(
+        {"drawn slides",
+         {raw, true,
+          concatenate(drawn.slides, " slides x ", drawn.slide.width, " x ", drawn.slide.height,
+                      " x 3 bytes, and a third for smaller levels, less by JPEG")},
+         false});
   }
 
   void checkpoints(double state, const CheckpointConfig& config, const std::string& how) {
@@ -90,13 +105,19 @@ class Disk {
                d_whole = d + static_cast<double>(sizes_.discriminator.buffers);
     add("G and D", (g_whole + d_whole) * element_,
         concatenate(number_words(g_whole + d_whole), " numbers x ", element_, " bytes"));
-    constexpr double kAutomatic = 20;
-    const double snapshots =
-        config.snapshot_kimg > 0 ? std::floor(config.kimg / config.snapshot_kimg) : kAutomatic;
-    const double kept = std::min(snapshots, static_cast<double>(config.snapshots_keep));
+    const int64_t steps = gan_steps(config);
+    const int64_t snapshots = steps / steps_between_snapshots(config, steps);
+    const auto kept = static_cast<double>(std::min(snapshots, config.snapshots_keep));
     if (kept > 0)
       add("snapshots of G", kept * g_whole * element_,
           concatenate(number_words(kept), " x ", bytes_words(g_whole * element_)));
+    // All grids are kept, and there are one more and one of real images.
+    const auto grids = static_cast<double>(snapshots + 2);
+    items_.push_back({"grids of pictures",
+                      {grids * static_cast<double>(kGridImages) * pixels_, true,
+                       concatenate(number_words(grids), " x ", kGridImages, " x ", image_words(),
+                                   ", less by PNG")},
+                      false});
     const double buffers = g_whole - g;
     checkpoints((4 * g + 3 * d + 2 * buffers) * element_, config.checkpoint,
                 concatenate(number_words(g), " parameters of G, 4 times (itself, average, Adam), ",

@@ -108,9 +108,12 @@ Count trained_images(const SupervisedConfig& config, const Count& images, const 
                   ", in steps of ", config.batch));
 }
 
-// How often what is held out is looked at, where `images` are an epoch.
-double epochs_of(const Count& trained, double images) {
-  return std::max(1.0, std::ceil(trained.value.value_or(0) / std::max(1.0, images)));
+// How often SupervisedConfig::ends_epoch() says yes in so many images, where `images` are an epoch.
+double epochs_of(const Count& trained, int64_t batch, double images) {
+  const auto all = static_cast<int64_t>(std::llround(trained.value.value_or(0)));
+  const auto epoch = std::max<int64_t>(1, std::llround(images));
+  const bool whole = all / epoch > (all - batch) / epoch;  // the last step ends one anyway
+  return static_cast<double>(std::min(all / batch, all / epoch + (whole ? 0 : 1)));
 }
 
 double held_out(const Config& config) {
@@ -131,7 +134,10 @@ class Counter {
     if (stage == "gan") gan(work);
     if (stage == "synthesize") each(work, Pass::generator, config_.synthesize.batch);
     if (stage == "encoder") encoder(work);
-    if (stage == "direction") each(work, Pass::classifier, config_.direction.batch);
+    if (stage == "direction") {
+      each(work, Pass::classifier, config_.direction.batch);
+      work.of_root = "the fit";
+    }
     if (stage == "explain") explain(work);
     if (stage == "evaluate") evaluate(work);
     if (stage == "report") {
@@ -153,7 +159,7 @@ class Counter {
     const auto& c = config_.classifier;
     work.amount = trained_images(c, images_.train, "training images");
     work.passes = {{Pass::classifier_step, work.amount}};
-    const double epochs = epochs_of(work.amount, images_.train.value.value_or(1));
+    const double epochs = epochs_of(work.amount, c.batch, images_.train.value.value_or(1));
     work.beside = {{Pass::classifier, mapped(
                                           images_.val, [&](double n) { return n * epochs; },
                                           "the validation images, every epoch")}};
@@ -177,10 +183,11 @@ class Counter {
     const double pairs = static_cast<double>(config_.synthesize.samples) - held_out(config_);
     work.amount = trained_images(e, exactly(pairs), "pairs");
     work.passes = {{Pass::encoder_step, work.amount}};
-    work.beside = {{Pass::encoder, exactly(held_out(config_) * (1 + epochs_of(work.amount, pairs)),
-                                           "the pairs held out, every epoch and at the end")},
-                   {Pass::encoder, images_.val},
-                   {Pass::generator, images_.val}};
+    work.beside = {
+        {Pass::encoder, exactly(held_out(config_) * (1 + epochs_of(work.amount, e.batch, pairs)),
+                                "the pairs held out, every epoch and at the end")},
+        {Pass::encoder, images_.val},
+        {Pass::generator, images_.val}};
     trains(work, e.batch, e.bn_group);
   }
 
@@ -211,6 +218,7 @@ class Counter {
                    {Pass::encoder, exactly(images)}};
     if (e.indices.empty()) work.passes.push_back({Pass::classifier, split});
     work.pieces = static_cast<int64_t>(images);
+    work.in_no_pass = e.targets.empty() ? "GradCAM" : "the search for explain.targets and GradCAM";
   }
 
   void evaluate(StageWork& work) const {
@@ -221,6 +229,7 @@ class Counter {
     work.passes = {
         {Pass::encoder, images_.test}, {Pass::generator, images_.test}, {Pass::classifier, twice}};
     work.pieces = parts(images_.test.value.value_or(1), config_.evaluate.batch);
+    work.of_root = "the bootstraps";
   }
 
   const Config& config_;

@@ -41,8 +41,10 @@ struct StageWork {
   int64_t batch = 0;              // of a training step; 0: no training
   // Parts that are dealt whole to ranks: of a training step, or of it all; 0: the root alone works.
   int64_t pieces = 0;
-  bool goes_on = false;  // an interrupted one goes on where it was
-  std::string remark;    // "may end earlier: ..."
+  bool goes_on = false;    // an interrupted one goes on where it was
+  std::string remark;      // "may end earlier: ..."
+  std::string of_root;     // a part that is in no pass, and that the root does alone: "the fit"
+  std::string in_no_pass;  // and what the ranks share: "the search for targets"
 };
 StageWork stage_work(const Config& config, const std::string& stage, const KnownImages& images);
 

@@ -68,24 +68,21 @@ class Submission {
     for (const auto& stage : plan_.stages) {
       work_.push_back(stage_work(config_, stage.script.stage, images_));
       jobs_.push_back(job_shape(stage));
-      jobs_.back().sessions = config_.slurm.restarts;
+      jobs_.back().restarts = config_.slurm.restarts;
     }
   }
 
   // What the user names comes first, then the run itself, then this machine.
   void gather_rates() {
-    const OurWork ours{config_, work_, costs_};
+    OurWork ours{config_, work_, costs_};
+    for (size_t i = 0; i < work_.size(); ++i) ours.ranks[work_[i].stage] = jobs_[i].ranks;
     for (const auto& source : sources_.rates) add_source(source, ours);
     try {
       add_run(rates_, config_.run_dir, ours);
     } catch (const Error& error) {
       rates_.notes.push_back(std::string("no rates from the run itself: ") + error.what());
     }
-    if (sources_.measure) {
-      std::map<std::string, int64_t> ranks;
-      for (size_t i = 0; i < work_.size(); ++i) ranks[work_[i].stage] = jobs_[i].ranks;
-      add_here(rates_, ours, ranks, sources_.seconds);
-    }
+    if (sources_.measure) add_here(rates_, ours, sources_.seconds);
     if (!rates_.any())
       rates_.notes.push_back(
           "hours are not known without measured rates: give a run that is done or under way "

@@ -5,13 +5,13 @@
 #include "io/picture.hpp"
 #include "stages/artifacts.hpp"
 #include "stages/gan/gan_networks.hpp"
+#include "stages/gan/gan_snapshots.hpp"
 #include "stages/gan/gan_trainer.hpp"
 #include "stages/training/meters.hpp"
 #include "stages/training/sampler.hpp"
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <filesystem>
 
 namespace fs = std::filesystem;
@@ -20,8 +20,6 @@ namespace stylescope {
 namespace {
 
 constexpr int64_t kGridColumns = 8;
-constexpr int64_t kGridImages = 32;
-constexpr int64_t kAutomaticSnapshots = 20;
 
 void check_images(const ImageSet& images, const fs::path& file) {
   validate(!images.indices(Split::train).empty(), file.string(),
@@ -94,9 +92,7 @@ class Snapshots {
   Snapshots(const GanConfig& config, RunContext& context, Generator average, int64_t total_steps,
             torch::Tensor label_pool)
       : keep_(config.snapshots_keep), context_(context), average_(std::move(average)) {
-    const double steps = config.snapshot_kimg * 1000 / static_cast<double>(config.batch);
-    every_ = config.snapshot_kimg > 0 ? std::max<int64_t>(std::llround(steps), 1)
-                                      : std::max<int64_t>(total_steps / kAutomaticSnapshots, 1);
+    every_ = steps_between_snapshots(config, total_steps);
     std::vector<int64_t> samples(kGridImages);
     for (int64_t i = 0; i < kGridImages; ++i) samples[static_cast<size_t>(i)] = i;
     KeyedGanDraws draws(context.seed, average_->options(), 0, false, context.options());
@@ -194,8 +190,7 @@ nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   const auto label_pool = config.conditional ? reals.label_pool() : torch::Tensor();
   trainer.set_label_pool(label_pool);
 
-  const auto total_steps =
-      static_cast<int64_t>(std::ceil(config.kimg * 1000 / static_cast<double>(config.batch)));
+  const int64_t total_steps = gan_steps(config);
   TrainingLoop loop(context, "gan", config.checkpoint, total_steps, config.batch, config.log_every);
   loop.add("gan", trainer.tensors());
   loop.add("path_length_mean", trainer.path_length_mean());

@@ -45,6 +45,14 @@ MeasuredRates gan_rate(double per_second, int64_t ranks = 1, double efficiency =
   return rates;
 }
 
+PassRate pass_rate(double seconds) {
+  PassRate rate;
+  rate.seconds = seconds;
+  rate.how = "here";
+  rate.device = "cuda";
+  return rate;
+}
+
 TEST(Estimate, DividesTheWorkByTheRateOfAllRanks) {
   const auto estimate = estimate_stage(gan_work(), eight_ranks(), gan_rate(41.2));
   ASSERT_TRUE(estimate.seconds);
@@ -93,6 +101,20 @@ TEST(Estimate, TheModelOfTheNetworkSaysWhatExchangeCosts) {
   EXPECT_THAT(estimate.lines, Not(Contains(HasSubstr("ideal"))));
 }
 
+// 3 ranks on 2 nodes are no 4 ranks.
+TEST(Estimate, NodesThatAreNotFullMakeNobodyFaster) {
+  auto rates = gan_rate(50);
+  rates.network = NetworkModel{1e-9, 1e-15};
+  for (int64_t nodes = 1; nodes <= 4; ++nodes)
+    for (int64_t ranks = nodes; ranks <= 9; ++ranks) {
+      auto job = eight_ranks();
+      job.nodes = nodes, job.ranks = ranks;
+      const auto estimate = estimate_stage(gan_work(), job, rates, {{4e6, 10}});
+      EXPECT_LE(estimate.efficiency, dealing_efficiency(8, ranks)) << ranks << " on " << nodes;
+      EXPECT_NEAR(estimate.efficiency, dealing_efficiency(8, ranks), 1e-3);
+    }
+}
+
 TEST(Estimate, OtherNetworksCountByTheirArithmetic) {
   auto rates = gan_rate(400);
   rates.stages["gan"].factor = 0.25;
@@ -125,21 +147,104 @@ TEST(Estimate, WorkThatIsUnknownInPartHasNoHours) {
 }
 
 TEST(Estimate, WithoutARateThereAreNoHours) {
-  EXPECT_FALSE(estimate_stage(gan_work(), eight_ranks(), {}).seconds);
+  const auto estimate = estimate_stage(gan_work(), eight_ranks(), {});
+  EXPECT_FALSE(estimate.seconds);
+  EXPECT_THAT(estimate.lines, Contains(HasSubstr("time: not measured for this stage")));
 }
 
 TEST(Estimate, PassByPassFromWhatOneRankTakes) {
   auto work = gan_work();
   work.beside = {{Pass::classifier, {1e6, false, ""}}};
   MeasuredRates rates;
-  rates.passes[Pass::gan_step] = {0.02, "here"};
-  rates.passes[Pass::classifier] = {0.001, "here"};
+  rates.passes[Pass::gan_step] = pass_rate(0.02);
+  rates.passes[Pass::classifier] = pass_rate(0.001);
   work.beside.push_back({Pass::encoder, {std::nullopt, false, "unknown"}});  // left out
   const auto estimate = estimate_stage(work, eight_ranks(), rates);
   EXPECT_DOUBLE_EQ(*estimate.seconds, (25e6 * 0.02 + 1e6 * 0.001) / 8);
   EXPECT_THAT(estimate.lines,
               Contains("time: (25,000,000 images x 20 ms + 1,000,000 images x 1 ms) / (8 ranks x "
-                       "1) = 17.4 h"));
+                       "1) = at least 17.4 h"));
+  EXPECT_THAT(estimate.lines,
+              Contains("at least: without forward pass of E beside the steps, not measured"));
+  EXPECT_TRUE(estimate.at_least);
+}
+
+TEST(Estimate, PassesHideExchangeAsMeasured) {
+  auto work = gan_work();
+  MeasuredRates rates;
+  rates.network = NetworkModel{1e-5, 1e-9};
+  rates.passes[Pass::gan_step] = pass_rate(0.02);
+  rates.passes[Pass::gan_step].hidden_share = 0.5;
+  const std::vector<StepProfile::Message> messages{{4e6, 10}};
+  const auto estimate = estimate_stage(work, eight_ranks(), rates, messages);
+  const auto expected = predict({32 * 0.02, 8, 0.5, messages}, *rates.network, 2, 4);
+  EXPECT_NEAR(estimate.efficiency, expected.strong_efficiency, 1e-12);
+  EXPECT_THAT(estimate.lines, Contains(HasSubstr("50 % hidden")));
+}
+
+// NCCL does not say how long it waits: the all_reduces count once.
+TEST(Estimate, WaitingThatIsInTheRateIsNotAddedAgain) {
+  auto rates = gan_rate(160, 4);
+  rates.stages["gan"].waiting_inside = true;
+  rates.network = NetworkModel{1e-3, 1e-8};
+  const std::vector<StepProfile::Message> messages{{4e6, 10}};
+  const auto estimate = estimate_stage(gan_work(), eight_ranks(), rates, messages);
+  EXPECT_DOUBLE_EQ(*estimate.seconds, 25e6 / (40 * 8));
+  EXPECT_TRUE(estimate.ideal);
+  EXPECT_THAT(estimate.lines,
+              Contains(HasSubstr("waiting for gradients is in this rate, not told apart")));
+  MeasuredRates passes;
+  passes.network = rates.network;
+  passes.passes[Pass::gan_step] = pass_rate(0.02);
+  passes.passes[Pass::gan_step].waiting_inside = true;
+  EXPECT_DOUBLE_EQ(*estimate_stage(gan_work(), eight_ranks(), passes, messages).seconds,
+                   25e6 * 0.02 / 8);
+}
+
+TEST(Estimate, WhatIsNamedFirstCounts) {
+  auto rates = gan_rate(50);
+  rates.passes[Pass::gan_step] = pass_rate(0.01);
+  rates.stages["gan"].source = 1;
+  const auto by_pass = estimate_stage(gan_work(), eight_ranks(), rates);
+  EXPECT_DOUBLE_EQ(*by_pass.seconds, 25e6 * 0.01 / 8);
+  EXPECT_THAT(by_pass.lines, Contains(HasSubstr("runs/a/gan/stage.json has a rate too")));
+  rates.passes[Pass::gan_step].source = 2;
+  EXPECT_DOUBLE_EQ(*estimate_stage(gan_work(), eight_ranks(), rates).seconds, 25e6 / (50 * 8));
+}
+
+TEST(Estimate, WhatIsOutsideOfTheStepsIsALineOfItsOwn) {
+  auto rates = gan_rate(50);
+  rates.stages["gan"].outside_seconds = 100;
+  const auto estimate = estimate_stage(gan_work(), eight_ranks(), rates);
+  EXPECT_DOUBLE_EQ(*estimate.seconds, 25e6 / (50 * 8) + 100);
+  EXPECT_THAT(estimate.lines, Contains(HasSubstr("outside of the steps: 1.67 min")));
+}
+
+TEST(Estimate, WhatTheRootDoesAloneDoesNotScale) {
+  auto work = gan_work();
+  work.stage = "direction";
+  work.passes = {{Pass::classifier, work.amount}};
+  work.batch = 0;
+  work.of_root = "the fit";
+  auto rates = gan_rate(50);
+  rates.stages["direction"] = rates.stages["gan"];
+  const auto more = estimate_stage(work, eight_ranks(), rates);
+  EXPECT_TRUE(more.ideal);
+  EXPECT_THAT(more.lines, Contains(HasSubstr("the rate has the fit in it, which the root does")));
+  rates.stages["direction"].ranks = 8;
+  const auto same = estimate_stage(work, eight_ranks(), rates);
+  EXPECT_FALSE(same.ideal || same.at_least);
+  rates.stages["direction"].under_way = true;
+  EXPECT_TRUE(estimate_stage(work, eight_ranks(), rates).at_least);
+  MeasuredRates passes;
+  passes.passes[Pass::classifier] = pass_rate(0.001);
+  work.in_no_pass = "GradCAM";
+  const auto by_pass = estimate_stage(work, eight_ranks(), passes);
+  EXPECT_TRUE(by_pass.at_least);
+  EXPECT_THAT(by_pass.lines,
+              Contains("at least: without the fit (the root's alone), not measured"));
+  EXPECT_THAT(by_pass.lines, Contains("at least: without GradCAM, not measured"));
+  EXPECT_THAT(estimate_text({by_pass}, {}, {}), HasSubstr(" >= 52.1 min"));
 }
 
 TEST(Estimate, WarnsOfATimeLimitThatIsTooShort) {
@@ -152,8 +257,14 @@ TEST(Estimate, WarnsOfATimeLimitThatIsTooShort) {
   EXPECT_THAT(goes_on.warnings[0], HasSubstr("gan: 21.1 h do not fit in the time limit of 10 h"));
   EXPECT_THAT(goes_on.warnings[0], HasSubstr("3 sessions, so 2 restarts"));
   EXPECT_THAT(goes_on.warnings[0], Not(HasSubstr("slurm.restarts")));
-  job.sessions = 2;
-  EXPECT_THAT(estimate_stage(gan_work(), job, rates).warnings[0], HasSubstr("slurm.restarts"));
+  job.restarts = 2;  // as many as it takes
+  EXPECT_THAT(estimate_stage(gan_work(), job, rates).warnings[0], Not(HasSubstr("slurm.restarts")));
+  job.restarts = 1;
+  EXPECT_THAT(estimate_stage(gan_work(), job, rates).warnings[0],
+              HasSubstr("but only 1 restart may follow (slurm.restarts)"));
+  job.restarts = 0;
+  EXPECT_THAT(estimate_stage(gan_work(), job, rates).warnings[0],
+              HasSubstr("but no restart is allowed (slurm.restarts)"));
   auto work = gan_work();
   work.goes_on = false;
   EXPECT_THAT(estimate_stage(work, job, rates).warnings[0], HasSubstr("keeps no checkpoint"));
@@ -169,6 +280,52 @@ TEST(Estimate, SaysThatItWasMeasuredOnOtherDevices) {
   const auto estimate = estimate_stage(gan_work(), eight_ranks(), rates);
   EXPECT_TRUE(estimate.other_device);
   EXPECT_THAT(estimate_text({estimate}, {}, {}), HasSubstr("warning: gan: measured on other"));
+  // Each pass was measured on a device of its own.
+  auto work = gan_work();
+  work.passes.push_back({Pass::classifier, {1e6, false, ""}});
+  MeasuredRates passes;
+  passes.passes[Pass::gan_step] = pass_rate(0.02);
+  passes.passes[Pass::classifier] = pass_rate(0.001);
+  EXPECT_FALSE(estimate_stage(work, eight_ranks(), passes).other_device);
+  passes.passes[Pass::gan_step].device = "cpu";
+  EXPECT_TRUE(estimate_stage(work, eight_ranks(), passes).other_device);
+}
+
+TEST(EstimateText, MarksRoughFiguresAndSaysOnceWhy) {
+  auto far = gan_rate(400);
+  far.stages["gan"].factor = 0.2;
+  far.network = NetworkModel{1e-9, 1e-15};
+  const auto rough = estimate_stage(gan_work(), eight_ranks(), far, {{4e6, 10}});
+  EXPECT_FALSE(rough.ideal);
+  auto other = rough;
+  other.stage = "encoder";
+  const auto text = estimate_text({rough, other}, {}, {});
+  EXPECT_THAT(text, HasSubstr(" ~10.9 h"));
+  EXPECT_THAT(text, HasSubstr("warning: gan, encoder: rough figures"));
+  EXPECT_THAT(text, Not(HasSubstr("ideal")));
+  const auto ideal = estimate_stage(gan_work(), eight_ranks(), gan_rate(41.2));
+  EXPECT_THAT(estimate_text({ideal}, {}, {}), HasSubstr(" ~21.1 h"));
+  EXPECT_THAT(estimate_text({ideal}, {}, {}), HasSubstr("warning: gan: ideal scaling"));
+  MeasuredRates passes;
+  passes.passes[Pass::gan_step] = pass_rate(0.02);
+  passes.passes[Pass::gan_step].rough = true;
+  EXPECT_THAT(estimate_text({estimate_stage(gan_work(), JobShape(), passes)}, {}, {}),
+              HasSubstr("warning: gan: rough figures (~): measured by fewer than three calls"));
+}
+
+TEST(EstimateText, BytesForAWhileAreHardlyAllThereAtTheSameTime) {
+  auto one = estimate_stage(gan_work(), eight_ranks(), {});
+  one.disk = {{"checkpoints", {1e9, false, ""}, true}};
+  EXPECT_THAT(estimate_text({one, one}, {}, {}), HasSubstr("for a while <= 2 GB of checkpoints"));
+}
+
+TEST(EstimateText, SmallGpuHoursAddUpToWhatIsPrinted) {
+  auto one = estimate_stage(gan_work(), eight_ranks(), gan_rate(41.2));
+  auto small = one;
+  small.seconds = 0.3;
+  EXPECT_THAT(estimate_text({small, small}, {}, {}), HasSubstr("\nGPU hours: below 0.01\n"));
+  EXPECT_THAT(estimate_text({one, one, small}, {}, {}),
+              HasSubstr("GPU hours: 169 + 169 + what is below 0.01 = 337"));
 }
 
 TEST(LongestPath, IsThatOfTheSlowestInputs) {

@@ -82,6 +82,24 @@ TEST_F(EstimateOfRun, CountsTheWorkFromTheConfiguration) {
   EXPECT_EQ(stage_work(config, "gan", images).pieces, 4);
 }
 
+// As often as the training loop itself does.
+TEST_F(EstimateOfRun, ValidatesAtTheEndOfEveryEpoch) {
+  Config config = load("a", kTiny);
+  const auto images = known_images(config, RunDirectory(config.run_dir), true);
+  ASSERT_EQ(images.val.value, 18);
+  const auto validated = [&] {
+    return *stage_work(config, "classifier", images).beside.at(0).images.value / 18;
+  };
+  EXPECT_EQ(validated(), 4);  // 11 steps of 32 images of 84
+  auto& c = config.classifier;
+  for (c.batch = 4; c.batch <= 400; c.batch += 12)
+    for (c.steps = 0; c.steps < 30; c.steps += 7) {
+      double epochs = 0;
+      for (int64_t step = 0; step < c.total_steps(84); ++step) epochs += c.ends_epoch(step, 84);
+      EXPECT_EQ(validated(), epochs) << c.batch << " " << c.steps;
+    }
+}
+
 TEST_F(EstimateOfRun, ImagesThatNobodyHasMadeYetAreUnknown) {
   std::string tiles = kTiny;
   const size_t ingest = tiles.find("ingest:");
@@ -110,9 +128,59 @@ TEST_F(EstimateOfRun, BytesFollowFromTheSameNumbers) {
   EXPECT_EQ(disk("synthesize", 0), 400 * (256 + 8 * 4 + 8));
   EXPECT_EQ(disk("gan", 0), 3030 * 4);
   EXPECT_EQ(disk("gan", 1), 5 * 1010 * 4);
-  EXPECT_EQ(disk("gan", 2), 3 * (4 * 1000 + 3 * 2000 + 2 * 10) * 4);
+  EXPECT_EQ(disk("gan", 2), (20 + 2) * 32 * 256);
+  EXPECT_EQ(disk("gan", 3), 3 * (4 * 1000 + 3 * 2000 + 2 * 10) * 4);
   EXPECT_EQ(disk("encoder", 1), 3 * (404 + 2 * 400) * 4);
   EXPECT_EQ(disk("classifier", 1), 3 * (2 * 303 + 2 * 300) * 4);
+}
+
+TEST_F(EstimateOfRun, TilesAreShardsBesideTheirSlides) {
+  Config config = load("a", kTiny);
+  config.images = "tile";
+  config.tile.source = "phantom";
+  config.tile.phantom.slides = 2;
+  config.tile.phantom.slide.width = 100, config.tile.phantom.slide.height = 10;
+  KnownImages images;
+  images.all = {50, false, ""};
+  const auto disk = stage_disk(config, "tile", images, {});
+  ASSERT_EQ(disk.size(), 2u);
+  EXPECT_EQ(disk[0].what, "shards of images.h5");
+  EXPECT_EQ(disk[1].what, "drawn slides");
+  EXPECT_EQ(disk[1].bytes.value, 2 * 100 * 10 * 4);
+  EXPECT_TRUE(disk[1].bytes.at_most);
+  config.tile.source = "slides";
+  EXPECT_EQ(stage_disk(config, "tile", images, {}).size(), 1u);
+}
+
+TEST_F(EstimateOfRun, NcclDoesNotTellWaitingApart) {
+  Config config = load("a", kTiny);
+  load("b", kTiny);
+  auto gan = gan_record();
+  gan["metrics"].erase("reduction_exposed_seconds");
+  record("b", "gan", gan);
+  EXPECT_TRUE(rates_of("b", config).stages.at("gan").waiting_inside);
+  EXPECT_EQ(rates_of("b", config).stages.at("gan").efficiency, 1);
+  gan["world_size"] = 1;
+  record("b", "gan", gan);
+  EXPECT_FALSE(rates_of("b", config).stages.at("gan").waiting_inside);
+  auto twice = gan_record();
+  twice["sessions"] = 2;
+  record("b", "gan", twice);
+  EXPECT_TRUE(rates_of("b", config).stages.at("gan").waiting_inside);
+}
+
+TEST_F(EstimateOfRun, TellsOtherPrecisionAndClasses) {
+  Config config = load("a", kTiny);
+  load("b", std::string(kTiny) + "precision: float64\n");
+  record("b", "gan", gan_record());
+  config.gan.conditional = true;
+  const auto remarks = rates_of("b", config).stages.at("gan").remarks;
+  EXPECT_THAT(remarks, Contains(HasSubstr("measured in float64, and this configuration is in")));
+  EXPECT_THAT(remarks, Contains(HasSubstr("measured without classes (gan.conditional)")));
+  load("b", kTiny);
+  config.gan.conditional = false;
+  for (const auto& remark : rates_of("b", config).stages.at("gan").remarks)
+    EXPECT_EQ(remark.find("measured"), std::string::npos) << remark;
 }
 
 TEST_F(EstimateOfRun, ReadsRatesFromRecords) {
@@ -131,6 +199,8 @@ TEST_F(EstimateOfRun, ReadsRatesFromRecords) {
   EXPECT_EQ(gan.factor, 1);
   EXPECT_DOUBLE_EQ(gan.efficiency, 0.75);  // 4 of 16 s: 1280 images at 80 a second
   EXPECT_EQ(gan.hidden_share, 0.5);
+  EXPECT_FALSE(gan.waiting_inside);
+  EXPECT_DOUBLE_EQ(gan.outside_seconds, 4);  // 20 s, 16 of them on steps
   EXPECT_EQ(rates.stages.at("synthesize").per_second, 80);
   // The wall time of a stage is that of its last session.
   EXPECT_FALSE(rates.stages.contains("direction"));
@@ -191,30 +261,51 @@ TEST_F(EstimateOfRun, ReadsTheNetworkFromReports) {
   EXPECT_NEAR(comm.network->seconds_per_byte / network.seconds_per_byte, 1, 1e-3);
 
   const auto sizes = network_sizes(costs.networks());
-  report = {
-      {"benchmark", "scale"},
-      {"ranks", 2},
-      {"args",
-       {{"resolution", 16},
-        {"gan_parameters", sizes.generator.parameters + sizes.discriminator.parameters}}},
-      {"tables", {{"model", {{"rows", {{{"latency", 5}, {"bandwidth", 2}}}}}}}},
-      {"rows",
-       {{{"name", "GAN step"},
-         {"scaling", "one rank"},
-         {"ranks", 1},
-         {"batch", 16},
-         {"compute", 32}},
-        {{"name", "GAN step"}, {"scaling", "weak"}, {"ranks", 2}, {"batch", 32}, {"compute", 48}},
-        {{"name", "GAN step"},
-         {"scaling", "strong"},
-         {"ranks", 2},
-         {"batch", 16},
-         {"compute", 20}}}}};
+  report = {{"benchmark", "scale"},
+            {"ranks", 2},
+            {"args",
+             {{"resolution", 16},
+              {"gan_parameters", sizes.generator.parameters + sizes.discriminator.parameters}}},
+            {"tables", {{"model", {{"rows", {{{"latency", 5}, {"bandwidth", 2}}}}}}}},
+            {"rows",
+             {{{"name", "GAN step"},
+               {"scaling", "one rank"},
+               {"ranks", 1},
+               {"batch", 16},
+               {"compute", 32}},
+              {{"name", "GAN step"},
+               {"scaling", "weak"},
+               {"ranks", 2},
+               {"batch", 32},
+               {"compute", 48},
+               {"hidden_share", 25}},
+              {{"name", "GAN step"},
+               {"scaling", "strong"},
+               {"ranks", 2},
+               {"batch", 16},
+               {"compute", 20}}}}};
   MeasuredRates scale;
   add_report(scale, report, "scale.json", ours);
   EXPECT_DOUBLE_EQ(scale.network->latency, 5e-6);
   EXPECT_DOUBLE_EQ(scale.network->seconds_per_byte, 0.5e-9);
   EXPECT_DOUBLE_EQ(scale.passes.at(Pass::gan_step).seconds, 0.003);  // 48 ms, 16 images
+  EXPECT_THAT(scale.passes.at(Pass::gan_step).how,
+              HasSubstr("32 images on 2 ranks (weak), 16 each, the row nearest to 16 a rank"));
+  EXPECT_DOUBLE_EQ(scale.passes.at(Pass::gan_step).hidden_share, 0.25);
+  EXPECT_EQ(scale.passes.at(Pass::gan_step).device, "cpu");
+  EXPECT_FALSE(scale.passes.at(Pass::gan_step).waiting_inside);
+  // Two ranks of ours have eight images each.
+  const std::vector<StageWork> work{stage_work(config, "gan", KnownImages{})};
+  report["device"] = "cuda:0";
+  report["precision"] = "float64";
+  MeasuredRates strong;
+  add_report(strong, report, "scale.json", {config, work, costs, {{"gan", 2}}});
+  const auto& step = strong.passes.at(Pass::gan_step);
+  EXPECT_DOUBLE_EQ(step.seconds, 0.0025);  // 20 ms, 8 images
+  EXPECT_THAT(step.how, HasSubstr("16 images on 2 ranks (strong), 8 each, the row nearest to 8"));
+  EXPECT_THAT(step.how, HasSubstr("measured in float64, and this configuration is in float32"));
+  EXPECT_EQ(step.device, "cuda");
+  EXPECT_TRUE(step.waiting_inside);
   report["args"]["gan_parameters"] = 1;
   MeasuredRates others;
   add_report(others, report, "scale.json", ours);
@@ -228,15 +319,47 @@ TEST_F(EstimateOfRun, ReadsTheNetworkFromReports) {
 
 TEST_F(EstimateOfRun, MeasuresHere) {
   Config config = load("a", kTiny);
+  config.device = "cpu";
   const auto images = known_images(config, RunDirectory(config.run_dir), true);
   const std::vector<StageWork> work{stage_work(config, "gan", images),
                                     stage_work(config, "encoder", images)};
   PassCosts costs(networks_of(config));
   MeasuredRates rates;
-  add_here(rates, {config, work, costs}, {{"gan", 2}, {"encoder", 1}}, 0);
+  rates.passes[Pass::encoder] = {0.5, "named before", "cuda"};
+  add_here(rates, {config, work, costs, {{"gan", 2}, {"encoder", 1}}}, 0);
   for (const auto pass : {Pass::gan_step, Pass::encoder_step, Pass::encoder, Pass::generator})
     EXPECT_GT(rates.passes.at(pass).seconds, 0) << name_of(pass);
   EXPECT_THAT(rates.passes.at(Pass::gan_step).how, HasSubstr("8 at a time"));  // of 16 on 2 ranks
+  EXPECT_TRUE(rates.passes.at(Pass::gan_step).rough);                          // one call of a kind
+  EXPECT_EQ(rates.passes.at(Pass::gan_step).device, "cpu");
+  EXPECT_EQ(rates.passes.at(Pass::encoder).device, "cuda");
+}
+
+TEST_F(EstimateOfRun, SourcesCountInTheOrderInWhichTheyAreNamed) {
+  Config config = load("a", kTiny);
+  const auto images = known_images(config, RunDirectory(config.run_dir), true);
+  const std::vector<StageWork> work{stage_work(config, "gan", images)};
+  PassCosts costs(networks_of(config));
+  const OurWork ours{config, work, costs};
+  const auto sizes = network_sizes(costs.networks());
+  const json report = {
+      {"benchmark", "scale"},
+      {"ranks", 1},
+      {"args",
+       {{"resolution", 16},
+        {"gan_parameters", sizes.generator.parameters + sizes.discriminator.parameters}}},
+      {"rows",
+       {{{"name", "GAN step"},
+         {"scaling", "one rank"},
+         {"ranks", 1},
+         {"batch", 16},
+         {"compute", 32}}}}};
+  record("a", "gan", gan_record());
+  MeasuredRates rates;
+  add_report(rates, report, "scale.json", ours);
+  add_run(rates, dir_ / "a", ours);
+  EXPECT_LT(rates.passes.at(Pass::gan_step).source, rates.stages.at("gan").source);
+  EXPECT_DOUBLE_EQ(*estimate_stage(work[0], JobShape(), rates).seconds, 1280 * 0.002);
 }
 
 TEST(StepMessages, AreThoseOfThePhases) {
