@@ -352,7 +352,7 @@ std::string gpu_hours_words(double hours) {
 }
 
 std::string time_words(double seconds) {
-  if (seconds > 0 && seconds < 0.01) return "below 0.01 s";
+  if (seconds > 0 && seconds < 1e-4) return "below 0.0001 s";
   if (seconds < 59.95) return number_words(seconds) + " s";
   if (seconds < 3597) return number_words(seconds / 60) + " min";
   return number_words(seconds / 3600) + " h";

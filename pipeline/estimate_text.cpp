@@ -59,8 +59,9 @@ Line line_of(const StageEstimate& stage) {
       number_words(static_cast<double>(stage.job.gpus * shares)),
       stage.seconds ? marked(stage, time_words(*stage.seconds)) : "?",
       stage.job.gpus == 0 ? "-"
-      : gpu_hours         ? marked(stage, gpu_hours_words(*gpu_hours))
-                          : "?",
+      : gpu_hours
+          ? marked(stage, stage.at_least ? number_words(*gpu_hours) : gpu_hours_words(*gpu_hours))
+          : "?",
       stage_bytes(stage, false),
       stage_bytes(stage, true)};
 }

@@ -44,8 +44,8 @@ void add_here(MeasuredRates& rates, const OurWork& ours, double seconds) {
     rate.source = source;
     rate.how = concatenate("measured here and now, ", time.batch, " at a time, ", time.calls,
                            time.calls == 1 ? " call, " : " calls, ",
-                           rate.rough ? "too few to be exact, " : "", at.device.str(), ", ",
-                           at.threads, at.threads == 1 ? " thread" : " threads");
+                           rate.rough ? "of some kind fewer than three, " : "", at.device.str(),
+                           ", ", at.threads, at.threads == 1 ? " thread" : " threads");
     if (pass == Pass::gan_step && config.gan.conditional)
       rate.how += "; measured without classes (gan.conditional)";
     rates.passes[pass] = std::move(rate);

@@ -9,7 +9,7 @@ void SlurmConfig::describe(Fields& f) {
              "the same keys for one stage, over the defaults: stages: {gan: {nodes: 4}}");
   f.field("restarts_without_progress", restarts_without_progress, {0, 1000},
           "sessions in a row that leave the work as it was, before the stage is given up");
-  f.field("restarts", restarts, {0, 1000000}, "sessions in all");
+  f.field("restarts", restarts, {0, 1000000}, "sessions after the first, in all");
   f.field("signal_seconds", signal_seconds, {0, 86400},
           "how long before its time limit a job is asked to write a checkpoint; 0: from what "
           "checkpoints and steps took so far, 120 where that is not known");

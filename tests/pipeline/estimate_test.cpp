@@ -351,6 +351,7 @@ TEST(Words, AreReadable) {
   EXPECT_EQ(bytes_words(999), "999 B");
   EXPECT_EQ(time_words(81'720), "22.7 h");
   EXPECT_EQ(time_words(90), "1.5 min");
+  EXPECT_EQ(time_words(0.0024), "0.0024 s");  // "at least below" would say nothing
   EXPECT_EQ(amount_words(1, "slides"), "1 slide");
 }
 
