@@ -4,9 +4,9 @@
 #include "io/utc_time.hpp"
 #include "pipeline/queue_words.hpp"
 #include "pipeline/stage_history.hpp"
+#include "pipeline/stage_needs.hpp"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 namespace stylescope {
@@ -36,7 +36,7 @@ class Judge {
  public:
   explicit Judge(const RunFacts& facts) : facts_(facts) {
     for (const auto& stage : facts.stages)
-      if (stage.jobs) remember(stage);
+      if (stage.jobs) needs_.remember(stage);
   }
 
   StageStatus row(const StageFacts& stage) {
@@ -46,15 +46,11 @@ class Judge {
     decide(stage, row);
     if (row.state == State::done) fill_done(stage, row);
     if (row.state != State::running) row.rate = 0, row.seconds_left = -1;
-    states_[stage.name] = row.state;
+    needs_.note(stage.name, row.state);
     return row;
   }
 
  private:
-  void remember(const StageFacts& stage) {
-    for (const auto id : stage.jobs->ids()) owner_[id] = stage.name;
-  }
-
   // ---- the decision ----
 
   void decide(const StageFacts& stage, StageStatus& row) const {
@@ -164,9 +160,10 @@ class Judge {
 
   void waiting(const StageFacts& stage, const QueuedJob& job, StageStatus& row) const {
     if (job.reason == "Dependency") {
-      const auto names = awaited(stage, job);
+      const auto names = needs_.awaited(stage, job);
       for (const auto& name : names)
-        if (is_hopeless(name)) return set(row, State::blocked, "needs " + reproach(name));
+        if (needs_.is_hopeless(name))
+          return set(row, State::blocked, "needs " + needs_.reproach(name));
       const bool own_shares = names.size() == 1 && names[0] == stage.name;
       return set(row, State::queued,
                  own_shares      ? "waits for its shares"
@@ -175,75 +172,11 @@ class Judge {
     }
     const QueueWords words = pending_words(job, facts_.now);
     if (job.reason == "DependencyNeverSatisfied")
-      return set(row, State::blocked, blocked_words(stage, words.text));
+      return set(row, State::blocked, needs_.blocked_words(stage, words.text));
     const bool again = job.restarts > 0 || !stage.sessions.empty();
     if (words.state == State::queued && again)
       return set(row, State::restarting, "requeued" + after_cause(stage) + "; " + words.text);
     set(row, words.state, words.text);
-  }
-
-  // The stages whose jobs are not over: "afterok:1(unfulfilled),afterok:5_*(unfulfilled)".
-  std::vector<std::string> awaited(const StageFacts& stage, const QueuedJob& job) const {
-    std::vector<std::string> names;
-    const auto add = [&names](const std::string& name) {
-      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-    };
-    const std::string& text = job.dependency;
-    for (size_t at = 0; at < text.size();) {
-      const size_t end = std::min(text.find_first_of(",?", at), text.size());
-      const std::string one = text.substr(at, end - at);
-      at = end + 1;
-      const size_t colon = one.rfind(':');
-      if (colon == std::string::npos || one.find("(fulfilled") != std::string::npos) continue;
-      const int64_t id = std::strtoll(one.c_str() + colon + 1, nullptr, 10);
-      const auto owner = owner_.find(id);
-      add(owner == owner_.end() ? concatenate("job ", id) : owner->second);
-    }
-    if (names.empty())
-      for (const auto& name : stage.jobs->after)
-        if (const auto found = states_.find(name);
-            found == states_.end() || found->second != State::done)
-          add(name);
-    return names;
-  }
-
-  bool is_hopeless(const std::string& name) const {
-    const auto found = states_.find(name);
-    return found != states_.end() &&
-           (found->second == State::failed || found->second == State::blocked);
-  }
-
-  // "gan, which failed".
-  std::string reproach(const std::string& name) const {
-    const State state = states_.at(name);
-    return name + ", which " +
-           (state == State::failed    ? "failed"
-            : state == State::stopped ? "stopped"
-                                      : "cannot start");
-  }
-
-  std::string hopeless_input(const StageFacts& stage) const {
-    for (const auto state : {State::failed, State::blocked})
-      for (const auto& input : stage.inputs)
-        if (const auto found = states_.find(input);
-            found != states_.end() && found->second == state)
-          return input;
-    return "";
-  }
-
-  // An input that failed or cannot start; else one that stopped, of which Slurm says the same.
-  std::string bad_input(const StageFacts& stage) const {
-    if (const auto input = hopeless_input(stage); !input.empty()) return input;
-    for (const auto& name : stage.jobs->after)
-      if (const auto found = states_.find(name);
-          found != states_.end() && found->second == State::stopped)
-        return name;
-    return "";
-  }
-
-  std::string blocked_words(const StageFacts& stage, const std::string& otherwise) const {
-    const auto input = bad_input(stage);
-    return input.empty() ? otherwise : "needs " + reproach(input);
   }
 
   // ---- shares ----
@@ -307,8 +240,8 @@ class Judge {
     if (last.state == "FAILED")
       return set(row, State::failed,
                  gone + " before the stage began; slurm/" + stage.name + ".log says why");
-    if (const auto input = bad_input(stage); !input.empty())
-      return set(row, State::blocked, "needs " + reproach(input));
+    if (const auto input = needs_.bad_input(stage); !input.empty())
+      return set(row, State::blocked, "needs " + needs_.reproach(input));
     set(row, State::stopped, last.state == "CANCELLED" ? gone + " before it began" : gone);
   }
 
@@ -318,8 +251,8 @@ class Judge {
     if (is_done(stage)) return set(row, State::done, "");
     if (newest_word(stage) == "failed" || given_up(stage, facts_.limits))
       return set(row, State::failed, cause_of(stage, facts_.limits));
-    if (const auto input = hopeless_input(stage); !input.empty())
-      return set(row, State::blocked, "needs " + reproach(input));
+    if (const auto input = needs_.hopeless_input(stage); !input.empty())
+      return set(row, State::blocked, "needs " + needs_.reproach(input));
     const bool open = !stage.sessions.empty() && stage.sessions.back().ended.empty();
     if (!open)
       return set(row, State::unknown,
@@ -361,21 +294,16 @@ class Judge {
   }
 
   void not_begun(const StageFacts& stage, StageStatus& row) const {
-    if (const auto input = hopeless_input(stage); !input.empty())
-      return set(row, State::blocked, "needs " + reproach(input));
-    std::vector<std::string> missing;
-    for (const auto& input : stage.inputs)
-      if (const auto found = states_.find(input);
-          found != states_.end() && found->second != State::done)
-        missing.push_back(input);
+    if (const auto input = needs_.hopeless_input(stage); !input.empty())
+      return set(row, State::blocked, "needs " + needs_.reproach(input));
+    const auto missing = needs_.not_done(stage.inputs);
     if (missing.empty()) return set(row, State::not_started, "");
     // The last one comes last: the others come before it.
     set(row, State::waits, "waits for " + missing.back());
   }
 
   const RunFacts& facts_;
-  std::map<int64_t, std::string> owner_;  // of a job's id
-  std::map<std::string, State> states_;   // of the stages before
+  StageNeeds needs_;
 };
 
 }  // namespace
