@@ -76,13 +76,14 @@ struct DoctorCommand {
   void run(Communicator& world) {
     const double begin = unix_time();
     Deadline until(deadline, world.is_root());
+    DoctorScene scene(settings, world);
     int failures = 0;
     nlohmann::ordered_json rows = nlohmann::ordered_json::array();
     const auto look = [&](const DoctorCheck& check) {
       until.at(check.name);
       std::vector<Finding> found;
       try {
-        if (check.collective || world.is_root()) found = check.look(settings, world);
+        if (check.collective || world.is_root()) found = check.look(scene);
       } catch (const Error& error) {
         if (check.collective) throw;
         found = {{Level::failure, error.what()}};

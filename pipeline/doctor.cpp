@@ -23,7 +23,7 @@ using Level = Finding::Level;
 using Findings = std::vector<Finding>;
 constexpr auto kPatience = std::chrono::seconds(8);
 
-Findings look_at_program(const DoctorSettings&, Communicator&) {
+Findings look_at_program(DoctorScene&) {
   std::string libraries;
   const auto versions = library_versions();
   for (const auto& [name, version] : versions.items())
@@ -36,7 +36,8 @@ Findings look_at_program(const DoctorSettings&, Communicator&) {
   return found;
 }
 
-Findings look_at_machine(const DoctorSettings& settings, Communicator&) {
+Findings look_at_machine(DoctorScene& scene) {
+  const DoctorSettings& settings = scene.settings;
   return check_machine(host_facts(threads_for_rank(settings.threads)));
 }
 
@@ -52,7 +53,8 @@ Finding quota_of(const fs::path& folder) {
           "your cluster how much you may store"};
 }
 
-Findings look_at_files(const DoctorSettings& settings, Communicator&) {
+Findings look_at_files(DoctorScene& scene) {
+  const DoctorSettings& settings = scene.settings;
   const std::string where = fs::absolute(settings.folder).lexically_normal().string();
   const auto facts = probe_file_system(settings.folder);
   Findings found{
@@ -79,7 +81,8 @@ Findings look_at_files(const DoctorSettings& settings, Communicator&) {
   return found;
 }
 
-Findings look_at_slurm(const DoctorSettings& settings, Communicator&) {
+Findings look_at_slurm(DoctorScene& scene) {
+  const DoctorSettings& settings = scene.settings;
   if (const auto why = Slurm().unreachable(); !why.empty())
     return {{Level::note, "no Slurm here (" + why + "); run and mpirun work without it"}};
   Findings found{{Level::note, "Slurm answers (sbatch, squeue, scontrol)"}};
@@ -92,42 +95,28 @@ Findings look_at_slurm(const DoctorSettings& settings, Communicator&) {
 
 // --- with all ranks of an allocation
 
-std::vector<HostFacts> everyones_facts(const DoctorSettings& settings, Communicator& world) {
-  const auto mine = host_facts(threads_for_rank(settings.threads));
-  std::vector<HostFacts> all;
-  for (const auto& text : world.all_gather(nlohmann::json(mine).dump()))
-    all.push_back(nlohmann::json::parse(text).get<HostFacts>());
-  return all;
-}
-
-Findings look_at_ranks(const DoctorSettings&, Communicator& world) {
+Findings look_at_ranks(DoctorScene& scene) {
+  Communicator& world = scene.world;
   Findings found = check_world(world.size(), launcher_facts());
   if (found.empty())
     found.push_back({Level::note, concatenate(world.size(), " rank(s), as many as were started")});
   return found;
 }
 
-Findings look_at_binding(const DoctorSettings& settings, Communicator& world) {
-  return check_binding(everyones_facts(settings, world));
-}
+Findings look_at_binding(DoctorScene& scene) { return check_binding(scene.ranks()); }
 
-Findings look_at_gpus(const DoctorSettings& settings, Communicator& world) {
-  return check_gpu_map(everyones_facts(settings, world));
-}
+Findings look_at_gpus(DoctorScene& scene) { return check_gpu_map(scene.ranks()); }
 
-Findings look_at_network(const DoctorSettings& settings, Communicator& world) {
-  return check_network(everyones_facts(settings, world));
-}
+Findings look_at_network(DoctorScene& scene) { return check_network(scene.ranks()); }
 
-Findings look_at_clocks(const DoctorSettings& settings, Communicator& world) {
-  world.barrier();
-  const double begin = unix_time();
-  const auto all = everyones_facts(settings, world);
-  return check_clocks(all, unix_time() - begin);
+Findings look_at_clocks(DoctorScene& scene) {
+  const auto& ranks = scene.ranks();
+  return check_clocks(ranks, scene.gathering_seconds());
 }
 
 // Every rank knows what the sum must be; time_collective checks each value on each rank.
-Findings look_at_all_reduce(const DoctorSettings&, Communicator& world) {
+Findings look_at_all_reduce(DoctorScene& scene) {
+  Communicator& world = scene.world;
   Findings found;
   if (world.size() == 1) return {{Level::note, "one rank: nothing to exchange"}};
   std::string figures;
@@ -151,7 +140,9 @@ Findings look_at_all_reduce(const DoctorSettings&, Communicator& world) {
   return {{Level::note, "all_reduce over all ranks is right: " + figures}};
 }
 
-Findings look_at_shared_files(const DoctorSettings& settings, Communicator& world) {
+Findings look_at_shared_files(DoctorScene& scene) {
+  const DoctorSettings& settings = scene.settings;
+  Communicator& world = scene.world;
   const std::string name = world.broadcast(
       (fs::absolute(settings.folder) / (".doctor-shared-" + std::to_string(::getpid()) + ".h5"))
           .string(),
@@ -185,7 +176,7 @@ Findings look_at_shared_files(const DoctorSettings& settings, Communicator& worl
   return {{Level::note, "all ranks read rank 0's HDF5 file"}};
 }
 
-Findings look_at_time_left(const DoctorSettings&, Communicator&) {
+Findings look_at_time_left(DoctorScene&) {
   const char* job = std::getenv("SLURM_JOB_ID");
   if (!job) return {{Level::note, "this is no Slurm job"}};
   if (const char* end = std::getenv("SLURM_JOB_END_TIME"))
@@ -202,6 +193,17 @@ Findings look_at_time_left(const DoctorSettings&, Communicator&) {
 }
 
 }  // namespace
+
+const std::vector<HostFacts>& DoctorScene::ranks() {
+  if (!ranks_.empty()) return ranks_;
+  world.barrier();
+  const double begin = unix_time();
+  const auto mine = host_facts(threads_for_rank(settings.threads));
+  for (const auto& text : world.all_gather(nlohmann::json(mine).dump()))
+    ranks_.push_back(nlohmann::json::parse(text).get<HostFacts>());
+  gathering_seconds_ = unix_time() - begin;
+  return ranks_;
+}
 
 const std::vector<DoctorCheck>& doctor_checks() {
   static const std::vector<DoctorCheck> table{{"program", false, look_at_program},

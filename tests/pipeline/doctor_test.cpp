@@ -132,7 +132,9 @@ TEST(Doctor, InAContainerWithoutSlurmsCommandsTheTimeLeftIsNoFailure) {
   const auto check = std::ranges::find(checks, std::string("time left"), &DoctorCheck::name);
   ASSERT_NE(checks.end(), check);
   SelfCommunicator world;
-  const auto found = check->look({}, world);
+  const DoctorSettings settings;
+  DoctorScene scene(settings, world);
+  const auto found = check->look(scene);
   ::setenv("PATH", path.c_str(), 1);
   ::unsetenv("SLURM_JOB_ID");
   EXPECT_EQ("", worst(found, Level::warning) + worst(found, Level::failure));
