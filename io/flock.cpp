@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
+#include <iterator>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -33,10 +35,9 @@ bool Flock::lock(Mode mode, Wait wait) {
   return true;
 }
 
-std::string Flock::content() const {
-  char text[512];
-  const ssize_t size = ::pread(descriptor_, text, sizeof text, 0);
-  return size > 0 ? std::string(text, static_cast<size_t>(size)) : std::string();
+std::string Flock::content(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 void Flock::write(const std::string& text) {

@@ -22,7 +22,8 @@ class Flock {
   // False: another holds it (Wait::no). A file system that knows no flock gives a warning and true.
   bool lock(Mode mode, Wait wait);
   // What its holder wrote into the file; for whoever was refused.
-  std::string content() const;
+  std::string content() const { return content(file_); }
+  static std::string content(const std::filesystem::path& file);  // "": nothing, or no such file
   void write(const std::string& text);
 
  private:

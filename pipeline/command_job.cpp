@@ -1,4 +1,5 @@
 #include "io/base/error.hpp"
+#include "io/base/split.hpp"
 #include "io/stage_state.hpp"
 #include "io/utc_time.hpp"
 #include "pipeline/command.hpp"
@@ -12,7 +13,6 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <sstream>
 
 namespace stylescope {
 namespace {
@@ -27,12 +27,9 @@ std::string text_of(const char* variable) {
   return text ? text : "";
 }
 
-std::set<std::string> split(const std::string& list) {
-  std::set<std::string> names;
-  std::istringstream in(list);
-  for (std::string name; std::getline(in, name, ',');)
-    if (!name.empty()) names.insert(name);
-  return names;
+std::set<std::string> nodes_in(const std::string& list) {
+  const auto names = split(list, ',');
+  return {names.begin(), names.end()};
 }
 
 // What a batch script asks before and after its ranks. The answer is a line on stdout; why, on
@@ -120,7 +117,7 @@ struct JobCommand {
 
   void close(const RunDirectory& directory, Session& session) {
     judge_session(session, unix_time_of(session.started), directory, stage, task_number(),
-                  split(unfit));
+                  nodes_in(unfit));
     session.ended = utc_time();
     note_end(history(), session);
     for (const auto& node : session.suspects) say("node " + node + " is a suspect of this end");
@@ -129,7 +126,7 @@ struct JobCommand {
   // When the session ended, Slurm may not have known yet that a node of it was gone.
   void look_again(Session& session) const {
     if (session.outcome != "lost" || !session.suspects.empty()) return;
-    session.suspects = suspects_of(session, split(unfit));
+    session.suspects = suspects_of(session, nodes_in(unfit));
     if (!session.suspects.empty()) note_suspects(history(), session.suspects);
   }
 

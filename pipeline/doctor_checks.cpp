@@ -1,6 +1,7 @@
 #include "pipeline/doctor_checks.hpp"
 
 #include "io/base/error.hpp"
+#include "io/base/split.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,14 +15,6 @@ namespace {
 using detail::concatenate;
 using Level = Finding::Level;
 using Findings = std::vector<Finding>;
-
-std::vector<std::string> split(const std::string& list) {
-  std::vector<std::string> parts;
-  std::istringstream in(list);
-  for (std::string part; std::getline(in, part, ',');)
-    if (!part.empty()) parts.push_back(part);
-  return parts;
-}
 
 // One rank of each host.
 std::vector<const HostFacts*> hosts_of(const std::vector<HostFacts>& ranks) {
@@ -56,7 +49,7 @@ void check_asked(const HostFacts& host, const std::string& variable, bool device
                  Findings& found) {
   const auto at = host.environment.find(variable);
   if (at == host.environment.end() || at->second.starts_with('^')) return;
-  for (auto wanted : split(at->second)) {
+  for (auto wanted : split(at->second, ',')) {
     wanted = wanted.substr(0, wanted.find(':'));
     bool there = false;
     if (devices) {

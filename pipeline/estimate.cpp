@@ -16,6 +16,7 @@ using detail::concatenate;
 std::string counted(int64_t number, const std::string& noun) {
   return number_words(static_cast<double>(number)) + " " + noun + (number == 1 ? "" : "s");
 }
+
 class Estimator {
  public:
   Estimator(const StageWork& work, const JobShape& job, const MeasuredRates& rates,

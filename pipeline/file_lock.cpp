@@ -16,12 +16,6 @@
 namespace stylescope {
 namespace {
 
-std::string content_of(int descriptor) {
-  char text[512];
-  const ssize_t size = ::pread(descriptor, text, sizeof text, 0);
-  return size > 0 ? std::string(text, static_cast<size_t>(size)) : std::string();
-}
-
 // Does /proc/locks of this host list an flock on the file? Layered file systems show another device
 // there than stat does, so the process that the file names counts as well.
 bool listed_here(int descriptor, int64_t named_pid) {
@@ -57,7 +51,7 @@ LockView look_at_lock(const std::filesystem::path& file) {
   LockView view;
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) return view;
-  const std::string holder = content_of(descriptor);
+  const std::string holder = Flock::content(file);
   char host[256] = "";
   long pid = 0;
   if (std::sscanf(holder.c_str(), "process %ld on %255s since", &pid, host) == 2) {

@@ -99,13 +99,7 @@ class Planner {
   JobScript collating(const Resources& others) const {
     auto script = call(kCollate);
     script.by_all = false;
-    script.resources.tasks = 1;
-    script.resources.time = "10";
-    script.resources.partition = others.partition;
-    script.resources.account = others.account;
-    script.resources.qos = others.qos;
-    script.resources.constraint = others.constraint;
-    script.resources.options = others.options;
+    script.resources = brief_task(others);
     script.words.insert(script.words.end(), {"--collate", folder_.string()});
     script.words.insert(script.words.end(), jobs_.prediction.begin(), jobs_.prediction.end());
     return script;

@@ -9,6 +9,7 @@
 namespace fs = std::filesystem;
 
 namespace stylescope {
+
 QueuedStages still_queued(const Slurm& slurm, const JobBook& book, bool dry_run) {
   std::vector<int64_t> ids;
   for (const auto& [name, jobs] : book.stages)

@@ -153,7 +153,7 @@ std::vector<SweepPoint> sweep_points(const std::vector<SweepAxis>& axes) {
           " fit into the name of a folder; sweep fewer keys, or shorter values"));
     if (!slugs.insert(point.slug).second)
       throw UsageError("--sweep: two of the runs would both be called " + point.slug +
-                       " (only letters, digits and . _ - , stay as they are); submit them as "
+                       " (only letters, digits and . _ - stay as they are); submit them as "
                        "two sweeps with different run_dir");
   }
   return points;

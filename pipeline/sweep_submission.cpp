@@ -1,7 +1,6 @@
 #include "pipeline/sweep_submission.hpp"
 
 #include "io/base/error.hpp"
-#include "io/utc_time.hpp"
 #include "pipeline/submit_run.hpp"
 
 #include <algorithm>
@@ -204,14 +203,7 @@ JobScript SweepSubmission::last_script() const {
   script.run_dir = absolute_dir(base_config_.run_dir);
   script.work_dir = places_.work_dir;
   script.program = places_.program;
-  const Resources all = base_config_.slurm.of("report", site_.defaults);
-  script.resources.nodes = script.resources.tasks = 1;
-  script.resources.time = "10";
-  script.resources.partition = all.partition;
-  script.resources.account = all.account;
-  script.resources.qos = all.qos;
-  script.resources.constraint = all.constraint;
-  script.resources.options = all.options;
+  script.resources = brief_task(base_config_.slurm.of("report", site_.defaults));
   script.words = {"sweep", script.run_dir.string()};
   script.by_all = false;
   return script;
@@ -228,13 +220,11 @@ void SweepSubmission::submit_last(const Slurm& slurm) {
               << "\n";
     return;
   }
-  write_script(base.files, last_script(), site_);
-  std::string dependency = "--dependency=afterany";
-  for (const auto id : ids) dependency += ":" + std::to_string(id);
-  StageJobs jobs;
-  jobs.stage = kSweepJob;
-  jobs.submitted = utc_time();
-  jobs.job = slurm.submit({dependency}, base.files.script(kSweepJob).string());
+  const JobScript script = last_script();
+  write_script(base.files, script, site_);
+  StageJobs jobs = jobs_of(script);
+  jobs.job = slurm.submit({"--dependency=" + all_of("afterany", ids)},
+                          base.files.script(kSweepJob).string());
   // The one from before would not wait for the new jobs.
   if (queued) slurm.cancel(base.book.stages.at(kSweepJob).ids());
   base.book.stages[kSweepJob] = jobs;

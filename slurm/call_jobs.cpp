@@ -40,9 +40,7 @@ class Submission {
     // Also for what an earlier submission left in the queue, whose own `last` this one replaces.
     for (const auto& [name, id] : queued_)
       if (name != job.stage && std::ranges::find(ids_, id) == ids_.end()) ids_.push_back(id);
-    std::string after = "--dependency=afterany";
-    for (const auto id : ids_) after += concatenate(":", id);
-    submit(job, {after});
+    submit(job, {"--dependency=" + all_of("afterany", ids_)});
   }
 
   CallSubmission outcome_;
@@ -54,11 +52,7 @@ class Submission {
     remove_old_result(job);
     std::error_code ignored;  // the log is that of this job alone
     std::filesystem::remove(files_.output(job.stage), ignored);
-    StageJobs jobs;
-    jobs.stage = job.stage;
-    jobs.ranks = job.resources.rank_count();
-    jobs.nodes = std::max<int64_t>(1, job.resources.nodes);
-    jobs.gpus = job.resources.gpu_count();
+    StageJobs jobs = jobs_of(job);
     try {
       jobs.job = slurm_.submit(options, files_.script(job.stage).string());
     } catch (const Error& error) {

@@ -102,6 +102,18 @@ Resources over(const Resources& own, const Resources& behind) {
   return result;
 }
 
+Resources brief_task(const Resources& others) {
+  Resources brief;
+  brief.tasks = 1;
+  brief.time = "10";
+  brief.partition = others.partition;
+  brief.account = others.account;
+  brief.qos = others.qos;
+  brief.constraint = others.constraint;
+  brief.options = others.options;
+  return brief;
+}
+
 int64_t seconds_of(const std::string& time, const std::string& where) {
   if (time.empty() || time == "UNLIMITED") return 0;
   const auto refuse = [&]() -> int64_t {

@@ -31,6 +31,9 @@ struct Resources {
   int64_t gpu_count() const;
 };
 
+// One task for ten minutes, where jobs that ask for `others` may run.
+Resources brief_task(const Resources& others);
+
 // Every field that `own` leaves open is taken from `behind`; options add up.
 Resources over(const Resources& own, const Resources& behind);
 

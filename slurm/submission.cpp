@@ -20,12 +20,6 @@ std::string any_of(const StageJobs& jobs) {
   return text;
 }
 
-std::string all_of(const std::string& kind, const std::vector<int64_t>& ids) {
-  std::string text = kind;
-  for (const auto id : ids) text += concatenate(":", id);
-  return text;
-}
-
 // "0-499%8": `limit` is shared out where there are several arrays.
 std::string array_range(int64_t size, int64_t limit, int64_t arrays) {
   std::string range = concatenate("0-", size - 1);
@@ -51,7 +45,8 @@ class Submission {
 
   const StageJobs& add(const PlannedStage& stage, bool gated) {
     const std::string name = stage.script.stage;
-    StageJobs& jobs = book_.stages[name] = blank(stage);
+    StageJobs& jobs = book_.stages[name] = jobs_of(stage.script);
+    jobs.after = stage.after;
     write_script(files_, stage.script, site_);
     note_submission(files_.sessions(name));
     const std::string after = dependency(stage.after, book_);
@@ -66,17 +61,6 @@ class Submission {
   }
 
  private:
-  static StageJobs blank(const PlannedStage& stage) {
-    StageJobs jobs;
-    jobs.stage = stage.script.stage;
-    jobs.after = stage.after;
-    jobs.ranks = stage.script.resources.rank_count();
-    jobs.nodes = std::max<int64_t>(1, stage.script.resources.nodes);
-    jobs.gpus = stage.script.resources.gpu_count();
-    jobs.submitted = utc_time();
-    return jobs;
-  }
-
   int64_t submit(const Words& options, const std::string& script) {
     return slurm_.submit(options, files_.script(script).string());
   }
@@ -186,6 +170,22 @@ std::string dependency(const std::vector<std::string>& stages, const JobBook& bo
     ids.push_back(jobs.gate > 0 ? jobs.gate : jobs.job);
   }
   return ids.empty() ? "" : all_of("afterok", ids);
+}
+
+std::string all_of(const std::string& kind, const std::vector<int64_t>& ids) {
+  std::string text = kind;
+  for (const auto id : ids) text += concatenate(":", id);
+  return text;
+}
+
+StageJobs jobs_of(const JobScript& script) {
+  StageJobs jobs;
+  jobs.stage = script.stage;
+  jobs.ranks = script.resources.rank_count();
+  jobs.nodes = std::max<int64_t>(1, script.resources.nodes);
+  jobs.gpus = script.resources.gpu_count();
+  jobs.submitted = utc_time();
+  return jobs;
 }
 
 void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfile& site) {

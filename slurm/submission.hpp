@@ -44,6 +44,12 @@ void submit_stages(const Slurm& slurm, const std::vector<PlannedStage>& stages,
                    const std::function<void(const StageJobs&)>& said,
                    const std::set<std::string>& gated = {});
 
+// "afterok:12:13".
+std::string all_of(const std::string& kind, const std::vector<int64_t>& ids);
+
+// The book's entry for a job that is about to be submitted: what it is, and when.
+StageJobs jobs_of(const JobScript& script);
+
 // The script of one job, in its place. Throws Error.
 void write_script(const SlurmFiles& files, const JobScript& job, const SiteProfile& site);
 
