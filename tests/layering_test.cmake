@@ -18,7 +18,8 @@ set(RULES
 # Foreign header -> the only files that may include it (tests make broken files by what means they like).
 set(DOORS
   "^mpi[.]h$=^distributed/mpi_([a-z]+[.]cpp|transfer[.]hpp)$"
-  "^(nccl[.]h|cuda_runtime(_api)?[.]h|c10/cuda/.*)$=^distributed/nccl_functions[.]cpp$"
+  "^cuda_(bf16|fp16|runtime)[.]h$=^(distributed/nccl_functions[.]cpp|stages/ops/cuda_kernels[.]cu)$"
+  "^(nccl[.]h|cuda_runtime_api[.]h|c10/cuda/.*)$=^distributed/nccl_functions[.]cpp$"
   "^hdf5[.]h$=^io/hdf5_[a-z]+[.](cpp|hpp)$"
   "^openslide/?.*=^io/openslide_reader[.]cpp$"
   "^tiffio[.]h$=^io/tiff_.*[.]cpp$"
@@ -45,7 +46,7 @@ endfunction()
 # Appends "file: includes X" to `result` for every include that breaks a rule.
 function(check_tree root result)
   set(found)
-  file(GLOB_RECURSE files RELATIVE ${root} ${root}/io/*.?pp ${root}/distributed/*.?pp ${root}/stages/*.?pp
+  file(GLOB_RECURSE files RELATIVE ${root} ${root}/io/*.?pp ${root}/distributed/*.?pp ${root}/stages/*.?pp ${root}/stages/*.cu
        ${root}/pipeline/*.?pp ${root}/slurm/*.?pp ${root}/tests/*.?pp)
   foreach(file IN LISTS files)
     first_rule("${RULES}" "${file}" allowed)
@@ -89,6 +90,8 @@ if(SELF_TEST)
     "distributed/nccl_communicator.cpp=nccl.h"
     "distributed/gpu_functions.hpp=cuda_runtime_api.h"
     "stages/training/stream.cpp=c10/cuda/CUDAStream.h"
+    "stages/ops/cuda_kernels.cpp=cuda_runtime.h"
+    "stages/ops/other.cu=cuda_bf16.h"
     "io/image_set.cpp=hdf5.h"
     "stages/tile/tile_stage.cpp=openslide.h"
     "stages/tile/tile_grid.cpp=tiffio.h"
@@ -113,6 +116,7 @@ if(SELF_TEST)
   foreach(unit mpi_communicator mpi_reference)
     file(WRITE ${SELF_TEST}/distributed/${unit}.cpp "#include <mpi.h>\n#include \"io/base/error.hpp\"\n")
   endforeach()
+  file(WRITE ${SELF_TEST}/stages/ops/cuda_kernels.cu "#include <cuda_runtime.h>\n#include \"stages/ops/cuda_launch.hpp\"\n")
   file(WRITE ${SELF_TEST}/distributed/nccl_functions.cpp "#include <c10/cuda/CUDAStream.h>\n#include <nccl.h>\n")
   check_tree(${SELF_TEST} found)
   foreach(plant IN LISTS PLANTED)

@@ -12,10 +12,12 @@
 namespace stylescope {
 
 DiscriminatorBlockImpl::DiscriminatorBlockImpl(const DiscriminatorOptions& options,
-                                               int64_t resolution) {
+                                               int64_t resolution)
+    : numerics_(options.numerics), resolution_(resolution), highest_(options.resolution) {
   const auto in = channels_at(resolution, options.channel_base, options.channel_max);
   const auto out = channels_at(resolution / 2, options.channel_base, options.channel_max);
   const auto lrelu = Activation::lrelu;
+  const auto operations = options.numerics.operations;
   register_buffer("resample_filter", default_filter());
   if (resolution == options.resolution)
     fromrgb_ =
@@ -23,39 +25,53 @@ DiscriminatorBlockImpl::DiscriminatorBlockImpl(const DiscriminatorOptions& optio
                                                                   .out = in,
                                                                   .kernel = 1,
                                                                   .activation = lrelu,
-                                                                  .clamp = options.clamp}));
-  conv0_ = register_module("conv0",
-                           Convolution(ConvolutionOptions{
-                               .in = in, .out = in, .activation = lrelu, .clamp = options.clamp}));
-  conv1_ = register_module(
-      "conv1", Convolution(ConvolutionOptions{
-                   .in = in, .out = out, .activation = lrelu, .down = 2, .clamp = options.clamp}));
+                                                                  .clamp = options.clamp,
+                                                                  .operations = operations}));
+  conv0_ = register_module("conv0", Convolution(ConvolutionOptions{.in = in,
+                                                                   .out = in,
+                                                                   .activation = lrelu,
+                                                                   .clamp = options.clamp,
+                                                                   .operations = operations}));
+  conv1_ = register_module("conv1", Convolution(ConvolutionOptions{.in = in,
+                                                                   .out = out,
+                                                                   .activation = lrelu,
+                                                                   .down = 2,
+                                                                   .clamp = options.clamp,
+                                                                   .operations = operations}));
+  if (!options.residual) return;
   skip_ = register_module(
       "skip",
-      Convolution(ConvolutionOptions{.in = in, .out = out, .kernel = 1, .bias = false, .down = 2}));
+      Convolution(ConvolutionOptions{
+          .in = in, .out = out, .kernel = 1, .bias = false, .down = 2, .operations = operations}));
 }
 
 torch::Tensor DiscriminatorBlockImpl::forward(const torch::Tensor& input) {
   const double half = std::sqrt(0.5);
-  const auto x = fromrgb_.is_empty() ? input : fromrgb_(input);
+  auto x = input.to(numerics_.features(resolution_, highest_, conv0_->weight.scalar_type()));
+  if (!fromrgb_.is_empty()) x = fromrgb_(x);
+  if (skip_.is_empty()) return conv1_(conv0_(x));
   const auto y = skip_(x, half);
   return y + conv1_(conv0_(x), half);
 }
 
 DiscriminatorEpilogueImpl::DiscriminatorEpilogueImpl(const DiscriminatorOptions& options)
-    : group_(options.mbstd_group) {
+    : group_(options.mbstd_group), operations_(options.numerics.operations) {
   const auto channels = channels_at(4, options.channel_base, options.channel_max);
   conv_ = register_module("conv", Convolution(ConvolutionOptions{.in = channels + 1,
                                                                  .out = channels,
                                                                  .activation = Activation::lrelu,
-                                                                 .clamp = options.clamp}));
-  fc_ = register_module("fc", FullyConnected(channels * 16, channels, Activation::lrelu));
-  out_ = register_module("out", FullyConnected(channels, options.c_dim > 0 ? channels : 1));
+                                                                 .clamp = options.clamp,
+                                                                 .operations = operations_}));
+  fc_ = register_module("fc",
+                        FullyConnected(channels * 16, channels, Activation::lrelu, 1, operations_));
+  out_ = register_module("out", FullyConnected(channels, options.c_dim > 0 ? channels : 1,
+                                               Activation::linear, 1, operations_));
 }
 
 torch::Tensor DiscriminatorEpilogueImpl::forward(const torch::Tensor& x,
                                                  const torch::Tensor& label) {
-  auto y = conv_(fastest_layout(minibatch_stddev(x, group_)));
+  const auto features = x.to(conv_->weight.scalar_type());
+  auto y = conv_(layout_for(operations_, minibatch_stddev(features, group_)));
   y = out_(fc_(y.flatten(1)));
   if (!label.defined()) return y;
   return (y * label).sum(1, /*keepdim=*/true) * (1 / std::sqrt(static_cast<double>(label.size(1))));
@@ -71,7 +87,8 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorOptions& options) : opti
   if (options.c_dim > 0) {
     const auto channels = channels_at(4, options.channel_base, options.channel_max);
     mapping_ = register_module("mapping", std::make_shared<MappingNetworkImpl>(
-                                              0, options.c_dim, channels, options.mapping_layers));
+                                              0, options.c_dim, channels, options.mapping_layers,
+                                              options.numerics.operations));
   }
   epilogue_ = register_module("b4", DiscriminatorEpilogue(options));
 }
@@ -82,7 +99,7 @@ torch::Tensor DiscriminatorImpl::forward(const torch::Tensor& images, const torc
            "images have the shape ", images.sizes());
   SS_CHECK(c.defined() == (options_.c_dim > 0),
            "labels are for conditional networks, and needed there");
-  auto x = fastest_layout(images);
+  auto x = layout_for(options_.numerics.operations, images);
   for (auto& block : blocks_) x = block(x);
   return epilogue_(x, mapping_ ? mapping_->forward({}, c) : torch::Tensor());
 }

@@ -7,8 +7,8 @@
 
 #include <torch/torch.h>
 
-// StyleGAN2's discriminator, residual architecture (Karras et al. 2020, appendix B), with minibatch
-// standard deviation. Parameters and buffers carry StyleGAN2-ADA's names and order.
+// StyleGAN2's discriminator, residual architecture or plain (Karras et al. 2020, appendix B), with
+// minibatch standard deviation. Parameters and buffers carry StyleGAN2-ADA's names and order.
 namespace stylescope {
 
 struct DiscriminatorOptions {
@@ -21,17 +21,22 @@ struct DiscriminatorOptions {
   int64_t mbstd_group =
       4;             // samples i, i + N/G, i + 2N/G, ... form a group; N must be a multiple of it
   double clamp = 0;  // conv_clamp; 0: none
+  bool residual = true;  // false: blocks without a skip ("orig")
+  Numerics numerics = {};
 };
 
 class MappingNetworkImpl;
 
-// (N, in, r, r) -> (N, out, r/2, r/2): two convolutions and a skip. The first block takes images.
+// (N, in, r, r) -> (N, out, r/2, r/2): two convolutions and, if residual, a skip. The first block
+// takes images.
 class DiscriminatorBlockImpl : public torch::nn::Module {
  public:
   DiscriminatorBlockImpl(const DiscriminatorOptions& options, int64_t resolution);
   torch::Tensor forward(const torch::Tensor& input);
 
  private:
+  Numerics numerics_;
+  int64_t resolution_, highest_;
   Convolution fromrgb_{nullptr}, conv0_{nullptr}, conv1_{nullptr}, skip_{nullptr};
 };
 TORCH_MODULE(DiscriminatorBlock);
@@ -44,6 +49,7 @@ class DiscriminatorEpilogueImpl : public torch::nn::Module {
 
  private:
   int64_t group_;
+  Operations operations_;
   Convolution conv_{nullptr};
   FullyConnected fc_{nullptr}, out_{nullptr};
 };

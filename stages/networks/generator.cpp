@@ -25,9 +25,9 @@ GeneratorImpl::GeneratorImpl(const GeneratorOptions& options) : options_(options
   validate(options.mapping_layers > 0 && options.z_dim > 0,
            "a generator needs z_dim and mapping_layers of at least 1");
   synthesis_ = register_module("synthesis", std::make_shared<SynthesisNetworkImpl>(options));
-  mapping_ = register_module(
-      "mapping", std::make_shared<MappingNetworkImpl>(options.z_dim, options.c_dim, options.w_dim,
-                                                      options.mapping_layers));
+  mapping_ = register_module("mapping", std::make_shared<MappingNetworkImpl>(
+                                            options.z_dim, options.c_dim, options.w_dim,
+                                            options.mapping_layers, options.numerics.operations));
 }
 
 torch::Tensor GeneratorImpl::map(const torch::Tensor& z, const torch::Tensor& c) {

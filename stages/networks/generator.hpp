@@ -1,5 +1,8 @@
 #pragma once
 
+#include "stages/networks/numerics.hpp"
+
+#include <map>
 #include <memory>
 #include <string>
 
@@ -21,6 +24,7 @@ struct GeneratorOptions {
   int64_t channel_max = 512;
   int64_t mapping_layers = 8;
   double clamp = 0;  // conv_clamp; 0: none
+  Numerics numerics = {};
 
   int64_t num_ws() const;  // 2 log2(resolution) - 2
   // Numbers of noise that one sample takes: the sum of r*r over the layers that add noise.
@@ -75,6 +79,8 @@ void initialize(Generator& generator, uint64_t seed);
 // which are constants, may be missing. The clamp is in no shape: it is read from the metadata
 // (conv_clamp), none where there is no such entry. On `device`, in `dtype`, in evaluation mode.
 Generator load_generator(const std::string& file, torch::Device device, torch::Dtype dtype);
-void save_generator(const std::string& file, Generator& generator);
+// `metadata`: further entries, which load_generator passes over.
+void save_generator(const std::string& file, Generator& generator,
+                    std::map<std::string, std::string> metadata = {});
 
 }  // namespace stylescope

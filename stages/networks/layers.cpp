@@ -29,16 +29,26 @@ torch::Tensor fastest_layout(const torch::Tensor& x) {
   return x.is_cpu() ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
 }
 
+torch::Tensor layout_for(Operations operations, const torch::Tensor& x) {
+  return operations == Operations::fast ? fastest_layout(x) : x.contiguous();
+}
+
 FullyConnectedImpl::FullyConnectedImpl(int64_t in, int64_t out, Activation activation,
-                                       double learning_rate)
+                                       double learning_rate, Operations operations)
     : activation_(activation),
       learning_rate_(learning_rate),
-      weight_gain_(learning_rate / std::sqrt(static_cast<double>(in))) {
+      weight_gain_(learning_rate / std::sqrt(static_cast<double>(in))),
+      operations_(operations) {
   weight = register_parameter("weight", torch::zeros({out, in}));
   bias = register_parameter("bias", torch::zeros({out}));
 }
 
 torch::Tensor FullyConnectedImpl::forward(const torch::Tensor& x) {
+  if (operations_ == Operations::reference) {
+    const auto w = weight * weight_gain_, b = bias * learning_rate_;
+    if (activation_ == Activation::linear) return torch::addmm(b, x, w.t());
+    return bias_act_plain(x.matmul(w.t()), b, activation_);
+  }
   // The scale goes to the smaller factor: a minibatch has fewer rows than the weight.
   const auto scaled_bias = learning_rate_ == 1 ? bias : bias * learning_rate_;
   const auto y = torch::linear(x * weight_gain_, weight,
@@ -55,6 +65,9 @@ ConvolutionImpl::ConvolutionImpl(const ConvolutionOptions& options) : options_(o
 }
 
 torch::Tensor ConvolutionImpl::convolve(const torch::Tensor& x, const torch::Tensor& scaled) {
+  if (options_.operations == Operations::reference)
+    return conv2d_resample_plain(x, scaled, resample_filter, 1, options_.down,
+                                 Padding::all(options_.kernel / 2));
   // On the CPU a 1x1 convolution is a product of two matrices; that also keeps its output
   // channels_last where x has but one channel (a convolution would then answer in NCHW, and every
   // later layer copy).
@@ -69,10 +82,12 @@ torch::Tensor ConvolutionImpl::forward(const torch::Tensor& x, double gain) {
       !options_.bias && options_.activation == Activation::linear && options_.clamp == 0;
   // Without bias and activation the gain commutes with the convolution, and weights are fewer than
   // pixels.
-  const auto y = convolve(x, weight * (plain ? weight_gain_ * gain : weight_gain_));
+  const auto scaled = weight * (plain ? weight_gain_ * gain : weight_gain_);
+  const auto y = convolve(x, scaled.to(x.scalar_type()));
   if (plain) return y;
-  return bias_act(y, bias, options_.activation, default_gain(options_.activation) * gain,
-                  options_.clamp > 0 ? options_.clamp * gain : -1);
+  const auto biased = options_.operations == Operations::fast ? bias_act : bias_act_plain;
+  return biased(y, bias, options_.activation, default_gain(options_.activation) * gain,
+                options_.clamp > 0 ? options_.clamp * gain : -1, 0.2);
 }
 
 }  // namespace stylescope

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "stages/networks/numerics.hpp"
 #include "stages/ops/bias_act.hpp"
 
 #include <string>
@@ -22,12 +23,14 @@ void validate_resolution(int64_t resolution);
 // The memory format that convolutions are fastest in: channels_last on the CPU (twice as fast as
 // NCHW), NCHW elsewhere.
 torch::Tensor fastest_layout(const torch::Tensor& x);
+// As `operations` want it: the fastest, or NCHW.
+torch::Tensor layout_for(Operations operations, const torch::Tensor& x);
 
 // y = act(x (W m/sqrt(in))^T + b m), m the learning rate multiplier. (N, in) -> (N, out).
 class FullyConnectedImpl : public torch::nn::Module {
  public:
   FullyConnectedImpl(int64_t in, int64_t out, Activation activation = Activation::linear,
-                     double learning_rate = 1);
+                     double learning_rate = 1, Operations operations = Operations::fast);
   torch::Tensor forward(const torch::Tensor& x);
 
   torch::Tensor weight, bias;  // (out, in), (out)
@@ -35,6 +38,7 @@ class FullyConnectedImpl : public torch::nn::Module {
  private:
   Activation activation_;
   double learning_rate_, weight_gain_;
+  Operations operations_;
 };
 TORCH_MODULE(FullyConnected);
 
@@ -44,9 +48,11 @@ struct ConvolutionOptions {
   Activation activation = Activation::linear;
   int64_t down = 1;  // 2: filtered and every second pixel kept
   double clamp = 0;  // 0: none
+  Operations operations = Operations::fast;
 };
 
-// y = clamp(act(x * W/sqrt(in k k) + b)). (N, in, H, W) -> (N, out, H/down, W/down).
+// y = clamp(act(x * W/sqrt(in k k) + b)). (N, in, H, W) -> (N, out, H/down, W/down), in x's dtype,
+// which need not be that of the weights.
 class ConvolutionImpl : public torch::nn::Module {
  public:
   explicit ConvolutionImpl(const ConvolutionOptions& options);

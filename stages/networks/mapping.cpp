@@ -17,14 +17,18 @@ void check_input(const torch::Tensor& x, int64_t dim, const char* what) {
 
 }  // namespace
 
-MappingNetworkImpl::MappingNetworkImpl(int64_t z_dim, int64_t c_dim, int64_t w_dim, int64_t layers)
+MappingNetworkImpl::MappingNetworkImpl(int64_t z_dim, int64_t c_dim, int64_t w_dim, int64_t layers,
+                                       Operations operations)
     : z_dim_(z_dim), c_dim_(c_dim) {
   if (z_dim > 0) w_avg = register_buffer("w_avg", torch::zeros({w_dim}));
-  if (c_dim > 0) embed_ = register_module("embed", FullyConnected(c_dim, w_dim));
+  if (c_dim > 0)
+    embed_ =
+        register_module("embed", FullyConnected(c_dim, w_dim, Activation::linear, 1, operations));
   int64_t in = z_dim + (c_dim > 0 ? w_dim : 0);
   for (int64_t i = 0; i < layers; ++i, in = w_dim)
-    layers_.push_back(register_module(std::string("fc").append(std::to_string(i)),
-                                      FullyConnected(in, w_dim, Activation::lrelu, learning_rate)));
+    layers_.push_back(
+        register_module(std::string("fc").append(std::to_string(i)),
+                        FullyConnected(in, w_dim, Activation::lrelu, learning_rate, operations)));
 }
 
 torch::Tensor MappingNetworkImpl::forward(const torch::Tensor& z, const torch::Tensor& c) {

@@ -17,7 +17,8 @@ class MappingNetworkImpl : public torch::nn::Module {
   static constexpr double learning_rate = 0.01;
 
   // z_dim 0: of the label alone, without w_avg. c_dim 0: of z alone.
-  MappingNetworkImpl(int64_t z_dim, int64_t c_dim, int64_t w_dim, int64_t layers);
+  MappingNetworkImpl(int64_t z_dim, int64_t c_dim, int64_t w_dim, int64_t layers,
+                     Operations operations = Operations::fast);
   // z (N, z_dim), c (N, c_dim) -> (N, w_dim); undefined where the dimension is 0.
   torch::Tensor forward(const torch::Tensor& z, const torch::Tensor& c);
 

@@ -14,6 +14,15 @@ torch::nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t s
       torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
 }
 
+// In the type of x, whatever the weights are kept in.
+torch::Tensor convolve(torch::nn::Conv2d& layer, const torch::Tensor& x) {
+  const auto& weight = layer->weight;
+  if (x.scalar_type() == weight.scalar_type()) return layer(x);
+  const int64_t padding = weight.size(2) / 2;
+  return torch::conv2d(x, weight.to(x.scalar_type()), {}, layer->options.stride(),
+                       at::IntArrayRef{padding, padding});
+}
+
 // Two 3x3 convolutions (depth 18 and 34), or 1x1, 3x3, 1x1 with four times the channels at the end
 // (depth 50).
 class BlockImpl : public torch::nn::Module {
@@ -29,18 +38,19 @@ class BlockImpl : public torch::nn::Module {
       add(channels, channels, 3, 1);
     }
     if (stride != 1 || in != out) {
-      shortcut_ = register_module(
-          "downsample", torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm(out)));
+      shortcut_ = convolution(in, out, 1, stride);
+      shortcut_norm_ = BatchNorm(out);
+      register_module("downsample", torch::nn::Sequential(shortcut_, shortcut_norm_));
     }
   }
 
   torch::Tensor forward(const torch::Tensor& x) {
     auto y = x;
     for (size_t i = 0; i < convolutions_.size(); ++i) {
-      y = norms_[i](convolutions_[i](y));
+      y = norms_[i](convolve(convolutions_[i], y));
       if (i + 1 < convolutions_.size()) y = y.relu_();
     }
-    return y.add_(shortcut_.is_empty() ? x : shortcut_->forward(x)).relu_();
+    return y.add_(shortcut_.is_empty() ? x : shortcut_norm_(convolve(shortcut_, x))).relu_();
   }
 
   BatchNorm& last_norm() { return norms_.back(); }
@@ -54,7 +64,8 @@ class BlockImpl : public torch::nn::Module {
 
   std::vector<torch::nn::Conv2d> convolutions_;
   std::vector<BatchNorm> norms_;
-  torch::nn::Sequential shortcut_{nullptr};
+  torch::nn::Conv2d shortcut_{nullptr};
+  BatchNorm shortcut_norm_{nullptr};
 };
 TORCH_MODULE(Block);
 
@@ -105,7 +116,9 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options) : options_(options) {
 }
 
 torch::Tensor ResNetImpl::stem(const torch::Tensor& x) {
-  auto y = bn1_(conv1_(in_fast_layout(x))).relu_();
+  const bool narrow = is_training() && training_type_ != torch::kFloat32;
+  const auto fast = in_fast_layout(narrow ? x.to(training_type_) : x);
+  auto y = bn1_(convolve(conv1_, fast)).relu_();
   return options_.stem == "small" ? y : torch::max_pool2d(y, 3, 2, 1);
 }
 
@@ -119,7 +132,9 @@ torch::Tensor ResNetImpl::features(const torch::Tensor& x) {
   return y;
 }
 
-torch::Tensor ResNetImpl::head(const torch::Tensor& features) { return fc_(features.mean({2, 3})); }
+torch::Tensor ResNetImpl::head(const torch::Tensor& features) {
+  return fc_(features.mean({2, 3}, false, fc_->weight.scalar_type()));
+}
 
 torch::Tensor ResNetImpl::forward(const torch::Tensor& x) { return head(features(x)); }
 

@@ -36,6 +36,11 @@ class ResNetImpl : public torch::nn::Module {
   torch::Tensor stem(const torch::Tensor& x);
   torch::Tensor layer(int64_t index, const torch::Tensor& x);
 
+  // In training, convolutions and what flows between layers are of this type from now on: float32
+  // or bfloat16. Weights, their gradients, the statistics of batch normalisation and the head stay
+  // float32, and evaluation is float32 throughout.
+  void train_in(torch::ScalarType type) { training_type_ = type; }
+
   const ResNetOptions& options() const { return options_; }
   // Channels of the last feature map.
   int64_t feature_channels() const;
@@ -44,6 +49,7 @@ class ResNetImpl : public torch::nn::Module {
 
  private:
   ResNetOptions options_;
+  torch::ScalarType training_type_ = torch::kFloat32;
   torch::nn::Conv2d conv1_{nullptr};
   BatchNorm bn1_{nullptr};
   std::vector<torch::nn::Sequential> layers_;

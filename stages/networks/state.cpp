@@ -5,6 +5,7 @@
 #include "io/base/nearest.hpp"
 #include "stages/networks/mapping.hpp"
 
+#include <algorithm>
 #include <set>
 
 namespace stylescope {
@@ -87,6 +88,34 @@ void load_state(torch::nn::Module& module, const TensorFile& content, const std:
   throw Error(detail::concatenate(file, ": the tensor ", unknown, " is unknown (", stored.size(),
                                   " such; the nearest known name is ", nearest(unknown, known),
                                   "); only StyleGAN2's own tensors may be in the file"));
+}
+
+std::vector<std::string> load_fitting(torch::nn::Module& module, const TensorFile& content,
+                                      const std::string& file) {
+  const torch::NoGradGuard no_grad;
+  std::vector<std::string> left;
+  size_t copied = 0;
+  for (auto& [name, tensor] : state_of(module)) {
+    if (content.contains(name) && content.at(name).sizes() == tensor.sizes()) {
+      tensor.copy_(content.at(name));
+      if (last_part(name) == "weight") ++copied;
+    } else if (last_part(name) != "resample_filter") {
+      left.push_back(name);
+    }
+  }
+  const auto mapping_layers = [](const auto& tensors) {
+    return std::ranges::count_if(tensors, [](const auto& named) {
+      return named.first.rfind("mapping.fc", 0) == 0 && ends_with(named.first, ".weight");
+    });
+  };
+  const auto theirs = mapping_layers(content.tensors), ours = mapping_layers(state_of(module));
+  validate(theirs == ours || theirs == 0 || ours == 0, file, ": its mapping network has ", theirs,
+           " layers (of which some mean nothing without the others), this one ", ours,
+           "; set gan.mapping_layers to ", theirs);
+  validate(copied > 0, file, ": none of its tensors fits this network by name and shape (here is ",
+           left.empty() ? "nothing" : left.front(),
+           "); give weights of a StyleGAN2 with the same sizes");
+  return left;
 }
 
 }  // namespace stylescope

@@ -29,4 +29,10 @@ void save_state(const std::string& file, const torch::nn::Module& module,
 // or of another shape; resample_filter buffers may be missing.
 void load_state(torch::nn::Module& module, const TensorFile& content, const std::string& file);
 
+// Transfer: copies the tensors whose name and shape fit and leaves the others as they are; returns
+// the names of those. Throws Error when not a single weight fits, or the mapping networks have not
+// as many layers.
+std::vector<std::string> load_fitting(torch::nn::Module& module, const TensorFile& content,
+                                      const std::string& file);
+
 }  // namespace stylescope

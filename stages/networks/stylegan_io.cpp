@@ -91,6 +91,7 @@ DiscriminatorOptions discriminator_options(const TensorFile& content, const std:
   DiscriminatorOptions options;
   options.resolution = shapes.resolution("");
   options.image_channels = shapes.size(block_name(options.resolution) + ".fromrgb.weight", 1);
+  options.residual = shapes.has(block_name(options.resolution) + ".skip.weight");
   options.c_dim = shapes.has("mapping.embed.weight") ? shapes.size("mapping.embed.weight", 1) : 0;
   if (options.c_dim > 0) options.mapping_layers = shapes.mapping_layers();
   std::map<int64_t, int64_t> channels;
@@ -125,8 +126,10 @@ Generator load_generator(const std::string& file, torch::Device device, torch::D
   return load_network<Generator>(generator_options(content, file), content, file, device, dtype);
 }
 
-void save_generator(const std::string& file, Generator& generator) {
-  save_state(file, *generator, {{"conv_clamp", text(generator->options().clamp)}});
+void save_generator(const std::string& file, Generator& generator,
+                    std::map<std::string, std::string> metadata) {
+  metadata["conv_clamp"] = text(generator->options().clamp);
+  save_state(file, *generator, metadata);
 }
 
 Discriminator load_discriminator(const std::string& file, torch::Device device,

@@ -24,11 +24,12 @@ class NoiseFeed {
   int64_t position_ = 0;
 };
 
-// 3x3 modulated convolution, noise, bias, leaky ReLU: (N, in, r/up, r/up) -> (N, out, r, r).
+// 3x3 modulated convolution, noise, bias, leaky ReLU: (N, in, r/up, r/up) -> (N, out, r, r), in x's
+// dtype.
 class SynthesisLayerImpl : public torch::nn::Module {
  public:
-  SynthesisLayerImpl(int64_t in, int64_t out, int64_t w_dim, int64_t resolution, int64_t up,
-                     double clamp);
+  SynthesisLayerImpl(int64_t in, int64_t out, const GeneratorOptions& options, int64_t resolution,
+                     int64_t up);
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& w, NoiseFeed& noise);
 
   torch::Tensor weight, noise_strength, bias, resample_filter, noise_const;
@@ -36,20 +37,25 @@ class SynthesisLayerImpl : public torch::nn::Module {
  private:
   int64_t up_;
   double clamp_;
+  Operations operations_;
   FullyConnected affine_{nullptr};
 };
 TORCH_MODULE(SynthesisLayer);
 
-// 1x1 modulated convolution without demodulation: (N, in, r, r) -> (N, image_channels, r, r).
+// 1x1 modulated convolution without demodulation: (N, in, r, r) -> (N, image_channels, r, r), in
+// the weights' dtype.
 class ToRgbImpl : public torch::nn::Module {
  public:
-  ToRgbImpl(int64_t in, int64_t image_channels, int64_t w_dim, double clamp);
+  ToRgbImpl(int64_t in, const GeneratorOptions& options);
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& w);
 
   torch::Tensor weight, bias;
 
  private:
+  torch::Tensor convolve(const torch::Tensor& x, const torch::Tensor& styles) const;
+
   double style_gain_, clamp_;
+  Operations operations_;
   FullyConnected affine_{nullptr};
 };
 TORCH_MODULE(ToRgb);
@@ -66,6 +72,8 @@ class SynthesisBlockImpl : public torch::nn::Module {
   torch::Tensor constant, resample_filter;
 
  private:
+  Numerics numerics_;
+  int64_t resolution_, highest_;
   size_t first_w_;  // torgb shares its latent with the next block's first layer
   SynthesisLayer conv0_{nullptr}, conv1_{nullptr};
   ToRgb torgb_{nullptr};

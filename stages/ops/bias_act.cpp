@@ -1,7 +1,11 @@
 #include "stages/ops/bias_act.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/ops/bias_act_gradient.hpp"
 #include "stages/ops/bias_act_kernel.hpp"
+#include "stages/ops/channel_kernel.hpp"
+#include "stages/ops/cuda_kernels.hpp"
+#include "stages/ops/storage_type.hpp"
 
 #include <cmath>
 #include <vector>
@@ -31,6 +35,8 @@ class BiasActGradient : public torch::autograd::Function<BiasActGradient> {
                                const torch::Tensor& y, const BiasActArguments& arguments) {
     context->save_for_backward({y});
     save(context, arguments);
+    if (y.is_cuda())
+      return detail::bias_act_gradient_by(*detail::cuda_kernel_table(), gradient, y, arguments);
     return detail::bias_act_gradient_cpu(gradient, y, arguments);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -46,7 +52,10 @@ class BiasAct : public torch::autograd::Function<BiasAct> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& bias, const BiasActArguments& arguments) {
     const bool biased = bias.numel() > 0;
-    auto y = detail::bias_act_cpu(x, biased ? bias : torch::Tensor(), arguments);
+    const auto b = biased ? bias : torch::Tensor();
+    auto y = x.is_cuda() ? detail::bias_act_by(*detail::cuda_kernel_table(), x,
+                                               biased ? b.to(x.scalar_type()) : b, arguments)
+                         : detail::bias_act_cpu(x, b, arguments);
     context->save_for_backward({arguments.masked() ? y : torch::Tensor()});
     context->saved_data["bias"] = biased;
     save(context, arguments);
@@ -55,11 +64,21 @@ class BiasAct : public torch::autograd::Function<BiasAct> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto arguments = saved(context);
     torch::Tensor dx = gradients[0], db;
+    const bool biased = context->saved_data["bias"].toBool() && context->needs_input_grad(1);
+    if (arguments.masked() && biased && !at::GradMode::is_enabled()) {
+      // The mask and its sum over pixels in one pass, where the pixels lie channel by channel.
+      const auto y = context->get_saved_variables()[0];
+      if (detail::is_channel_image(y)) {
+        auto found = detail::channel_gradients_cpu(
+            {.gradient = dx, .result = y, .bias = true, .arguments = arguments});
+        return {found.image, found.bias, torch::Tensor()};
+      }
+    }
     if (arguments.masked())
       dx = BiasActGradient::apply(dx, context->get_saved_variables()[0].detach(), arguments);
     else if (arguments.gain != 1)
       dx = dx * arguments.gain;
-    if (context->saved_data["bias"].toBool() && context->needs_input_grad(1)) {
+    if (biased) {
       std::vector<int64_t> others;
       for (int64_t d = 0; d < dx.dim(); ++d)
         if (d != 1) others.push_back(d);
@@ -93,20 +112,12 @@ torch::Tensor activate(const torch::Tensor& x, Activation act, double alpha) {
   SS_CHECK(false, "unknown activation");
 }
 
-torch::Tensor bias_act_plain(const torch::Tensor& x, const torch::Tensor& bias, Activation act,
-                             double gain, double clamp, double alpha) {
-  auto y = x;
-  if (bias.defined()) {
-    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
-    shape[1] = bias.numel();
-    y = y + bias.reshape(shape);
-  }
-  y = activate(y, act, alpha);
-  if (gain != 1) y = y * gain;
-  return clamp > 0 ? y.clamp(-clamp, clamp) : y;
-}
-
 }  // namespace
+
+torch::Tensor detail::bias_act_gradient(const torch::Tensor& gradient, const torch::Tensor& y,
+                                        const BiasActArguments& arguments) {
+  return BiasActGradient::apply(gradient, y, arguments);
+}
 
 double default_gain(Activation act) {
   const bool root_two =
@@ -114,16 +125,29 @@ double default_gain(Activation act) {
   return root_two ? std::sqrt(2.0) : 1.0;
 }
 
+torch::Tensor bias_act_plain(const torch::Tensor& x, const torch::Tensor& bias, Activation act,
+                             double gain, double clamp, double alpha) {
+  if (gain < 0) gain = default_gain(act);
+  auto y = x;
+  if (bias.defined()) {
+    std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
+    shape[1] = bias.numel();
+    y = y + bias.to(x.scalar_type()).reshape(shape);
+  }
+  y = activate(y, act, alpha);
+  if (gain != 1) y = y * gain;
+  return clamp > 0 ? y.clamp(-clamp, clamp) : y;
+}
+
 torch::Tensor bias_act(const torch::Tensor& x, const torch::Tensor& bias, Activation act,
                        double gain, double clamp, double alpha) {
   SS_CHECK(x.dim() >= 2 && x.is_floating_point(), x.sizes());
-  SS_CHECK(!bias.defined() ||
-           (bias.dim() == 1 && bias.size(0) == x.size(1) && bias.scalar_type() == x.scalar_type()));
+  SS_CHECK(!bias.defined() || (bias.dim() == 1 && bias.size(0) == x.size(1)));
   if (gain < 0) gain = default_gain(act);
-  const auto type = x.scalar_type();
-  const bool fused = x.is_cpu() && (type == torch::kFloat32 || type == torch::kFloat64) &&
-                     gain > 0 && alpha > 0 &&
-                     (act == Activation::linear || act == Activation::lrelu);
+  const bool fused = (act == Activation::linear || act == Activation::lrelu) && gain > 0 &&
+                     alpha > 0 &&
+                     ((x.is_cpu() && detail::is_stored_type(x.scalar_type())) ||
+                      detail::cuda_kernel_usable(detail::CudaKernel::bias_act, x));
   if (!fused) return bias_act_plain(x, bias, act, gain, clamp, alpha);
   const auto dense = x.contiguous(x.suggest_memory_format());
   return BiasAct::apply(

@@ -17,4 +17,11 @@ torch::Tensor conv2d_resample(const torch::Tensor& x, const torch::Tensor& weigh
                               const torch::Tensor& filter, int64_t up = 1, int64_t down = 1,
                               Padding padding = {}, bool correlate = true);
 
+// The same in plain LibTorch operations (upfirdn2d_plain), in NCHW. `groups`: of channels, as
+// conv2d's; then weight is [O,I/groups,kh,kw].
+torch::Tensor conv2d_resample_plain(const torch::Tensor& x, const torch::Tensor& weight,
+                                    const torch::Tensor& filter, int64_t up = 1, int64_t down = 1,
+                                    Padding padding = {}, bool correlate = true,
+                                    int64_t groups = 1);
+
 }  // namespace stylescope

@@ -16,4 +16,19 @@ torch::Tensor modulated_conv2d(const torch::Tensor& x, const torch::Tensor& weig
                                const torch::Tensor& styles, const torch::Tensor& noise, int64_t up,
                                const torch::Tensor& filter, bool demodulate);
 
+// Its parts, for who goes on with the result in one pass (scaled_act): the convolution of the
+// scaled input, not demodulated, and the coefficients [N,O].
+torch::Tensor scaled_conv2d(const torch::Tensor& x, const torch::Tensor& weight,
+                            const torch::Tensor& styles, int64_t up, const torch::Tensor& filter);
+torch::Tensor demodulation(const torch::Tensor& weight, const torch::Tensor& styles);
+
+// The same in plain LibTorch operations, in NCHW, with a weight for each sample. `grouped`: they
+// are what is convolved with, in one convolution of N groups; else they only serve to demodulate,
+// and inputs and outputs are scaled (StyleGAN2-ADA does the former outside of training, the latter
+// in it).
+torch::Tensor modulated_conv2d_plain(const torch::Tensor& x, const torch::Tensor& weight,
+                                     const torch::Tensor& styles, const torch::Tensor& noise,
+                                     int64_t up, const torch::Tensor& filter, bool demodulate,
+                                     bool grouped);
+
 }  // namespace stylescope

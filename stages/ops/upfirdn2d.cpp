@@ -1,6 +1,8 @@
 #include "stages/ops/upfirdn2d.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/ops/cuda_kernels.hpp"
+#include "stages/ops/storage_type.hpp"
 #include "stages/ops/upfirdn2d_kernel.hpp"
 
 #include <cmath>
@@ -18,22 +20,11 @@ using torch::autograd::variable_list;
 
 torch::Tensor compute(const torch::Tensor& x, const torch::Tensor& filter,
                       const UpfirdnArguments& a) {
-  const auto type = x.scalar_type();
-  if (x.is_cpu() && (type == torch::kFloat32 || type == torch::kFloat64))
+  if (x.is_cpu() && detail::is_stored_type(x.scalar_type()))
     return detail::upfirdn2d_cpu(x, filter, a);
+  if (detail::cuda_kernel_usable(detail::CudaKernel::upfirdn2d, x))
+    return detail::upfirdn2d_by(*detail::cuda_kernel_table(), x, filter, a);
   return upfirdn2d_plain(x, filter, a.up, a.down, a.pad, a.flip);
-}
-
-// The adjoint of the operator is the operator: factors exchanged, the filter mirrored, and paddings
-// such that the result has the input's size. So one class serves every order of differentiation.
-UpfirdnArguments adjoint(const UpfirdnArguments& a, const torch::Tensor& filter,
-                         detail::ImageSize in, detail::ImageSize out) {
-  UpfirdnArguments b{a.down, a.up, {}, !a.flip};
-  b.pad.x0 = filter.size(-1) - a.pad.x0 - 1;
-  b.pad.x1 = in.width * a.up.x - out.width * a.down.x + a.pad.x0 - a.up.x + 1;
-  b.pad.y0 = filter.size(0) - a.pad.y0 - 1;
-  b.pad.y1 = in.height * a.up.y - out.height * a.down.y + a.pad.y0 - a.up.y + 1;
-  return b;
 }
 
 std::vector<int64_t> pack(const UpfirdnArguments& a) {
@@ -50,7 +41,8 @@ class Upfirdn2d : public torch::autograd::Function<Upfirdn2d> {
                                const torch::Tensor& filter, const UpfirdnArguments& arguments) {
     auto y = compute(x, filter, arguments);
     context->saved_data["filter"] = filter;
-    const auto back = adjoint(arguments, filter, {x.size(2), x.size(3)}, {y.size(2), y.size(3)});
+    const auto back =
+        detail::upfirdn_adjoint(arguments, filter, {x.size(2), x.size(3)}, {y.size(2), y.size(3)});
     context->saved_data["back"] = pack(back);
     return y;
   }
@@ -70,6 +62,17 @@ std::pair<int64_t, int64_t> filter_size(const torch::Tensor& filter) {
 }
 
 }  // namespace
+
+detail::UpfirdnArguments detail::upfirdn_adjoint(const UpfirdnArguments& a,
+                                                 const torch::Tensor& filter, ImageSize in,
+                                                 ImageSize out) {
+  UpfirdnArguments b{a.down, a.up, {}, !a.flip};
+  b.pad.x0 = filter.size(-1) - a.pad.x0 - 1;
+  b.pad.x1 = in.width * a.up.x - out.width * a.down.x + a.pad.x0 - a.up.x + 1;
+  b.pad.y0 = filter.size(0) - a.pad.y0 - 1;
+  b.pad.y1 = in.height * a.up.y - out.height * a.down.y + a.pad.y0 - a.up.y + 1;
+  return b;
+}
 
 torch::Tensor detail::filter_with_gain(const torch::Tensor& filter, double gain,
                                        const torch::Tensor& x) {

@@ -47,8 +47,8 @@ torch::Tensor default_filter();
 //   their own precision;  4. keep every down-th sample.
 // x: [N,C,H,W], floating, NCHW or channels_last (the result keeps that), any device. filter:
 // [fh,fw], [f] (used along both axes), or undefined (identity); a constant: it gets no gradient.
-// Differentiable in x to any order. On the CPU in float32 and float64 the result does not depend on
-// the number of threads. Throws Error if the padded image is smaller than the filter.
+// Differentiable in x to any order. On the CPU in float32, float64 and bfloat16 the result does not
+// depend on the number of threads. Throws Error if the padded image is smaller than the filter.
 torch::Tensor upfirdn2d(const torch::Tensor& x, const torch::Tensor& filter, Factor up = 1,
                         Factor down = 1, Padding pad = {}, bool flip = false, double gain = 1);
 

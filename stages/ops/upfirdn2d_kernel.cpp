@@ -3,6 +3,7 @@
 #include "io/base/error.hpp"
 #include "io/base/simd.hpp"
 #include "stages/ops/parallel.hpp"
+#include "stages/ops/storage_type.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 namespace stylescope::detail {
@@ -98,27 +100,30 @@ std::vector<Term> filter_terms(const torch::Tensor& filter, bool flip, double to
   return outer_products(rows, tolerance);
 }
 
-// out[i] (+)= sum over k < K of w[k] * in[i*step + k*stride]. K = 0: `taps` of them.
-template <class T, int K, bool add>
-STYLESCOPE_INLINE void fir(T* __restrict out, const T* __restrict in, const T* __restrict w,
+// out[i] (+)= sum over k < K of w[k] * in[i*step + k*stride]. K = 0: `taps` of them. What is read
+// and written may be of a narrower type than what is computed.
+template <class T, int K, bool add, class Out, class In>
+STYLESCOPE_INLINE void fir(Out* __restrict out, const In* __restrict in, const T* __restrict w,
                            int64_t n, int64_t step, int64_t stride, int64_t taps) {
   if constexpr (K > 0) {
     T weight[K];
     for (int k = 0; k < K; ++k) weight[k] = w[k];
     for (int64_t i = 0; i < n; ++i) {
-      T sum = weight[0] * in[i * step];
-      for (int k = 1; k < K; ++k) sum += weight[k] * in[i * step + k * stride];
-      out[i] = add ? out[i] + sum : sum;
+      T sum = weight[0] * static_cast<T>(in[i * step]);
+      for (int k = 1; k < K; ++k) sum += weight[k] * static_cast<T>(in[i * step + k * stride]);
+      out[i] = static_cast<Out>(add ? static_cast<T>(out[i]) + sum : sum);
     }
   } else {
-    if (!add) std::fill(out, out + n, T(0));
+    if (!add) std::fill(out, out + n, Out(0));
     for (int64_t k = 0; k < taps; ++k)
-      for (int64_t i = 0; i < n; ++i) out[i] += w[k] * in[i * step + k * stride];
+      for (int64_t i = 0; i < n; ++i)
+        out[i] = static_cast<Out>(static_cast<T>(out[i]) +
+                                  w[k] * static_cast<T>(in[i * step + k * stride]));
   }
 }
 
-template <class T, bool add>
-STYLESCOPE_INLINE void fir_any(T* __restrict out, const T* __restrict in, const T* __restrict w,
+template <class T, bool add, class Out, class In>
+STYLESCOPE_INLINE void fir_any(Out* __restrict out, const In* __restrict in, const T* __restrict w,
                                int64_t n, int64_t step, int64_t stride, int64_t taps) {
   // The compiler needs a constant step of 1 or 2 to vectorise.
   const auto with_step = [&](auto constant) __attribute__((always_inline)) {
@@ -144,8 +149,8 @@ STYLESCOPE_INLINE void fir_any(T* __restrict out, const T* __restrict in, const 
 }
 
 // Two phases written alternately: the upsampling by 2 of a row of single values.
-template <class T, int K, bool add>
-STYLESCOPE_INLINE void fir_pairs(T* __restrict out, const T* __restrict even,
+template <class T, int K, bool add, class Out>
+STYLESCOPE_INLINE void fir_pairs(Out* __restrict out, const T* __restrict even,
                                  const T* __restrict odd, const T* __restrict w_even,
                                  const T* __restrict w_odd, int64_t pairs) {
   T we[K], wo[K];
@@ -153,14 +158,14 @@ STYLESCOPE_INLINE void fir_pairs(T* __restrict out, const T* __restrict even,
   for (int64_t i = 0; i < pairs; ++i) {
     T a = we[0] * even[i], b = wo[0] * odd[i];
     for (int k = 1; k < K; ++k) a += we[k] * even[i + k], b += wo[k] * odd[i + k];
-    out[2 * i] = add ? out[2 * i] + a : a;
-    out[2 * i + 1] = add ? out[2 * i + 1] + b : b;
+    out[2 * i] = static_cast<Out>(add ? static_cast<T>(out[2 * i]) + a : a);
+    out[2 * i + 1] = static_cast<Out>(add ? static_cast<T>(out[2 * i + 1]) + b : b);
   }
 }
 
 // Outputs [begin, axis.out) one by one; a value is `inner` neighbours wide.
-template <class T, bool add>
-STYLESCOPE_INLINE void filter_pixels(const Axis<T>& axis, T* out, const T* in, int64_t inner,
+template <class T, bool add, class Out>
+STYLESCOPE_INLINE void filter_pixels(const Axis<T>& axis, Out* out, const T* in, int64_t inner,
                                      int64_t begin) {
   for (int64_t o = begin; o < axis.out; ++o) {
     const auto& w = axis.weights[static_cast<size_t>(axis.phase[static_cast<size_t>(o)])];
@@ -170,8 +175,8 @@ STYLESCOPE_INLINE void filter_pixels(const Axis<T>& axis, T* out, const T* in, i
 }
 
 // One row along x. in: the row with its margins of zeros, pointing at its first true value.
-template <class T, bool add>
-STYLESCOPE_INLINE void filter_row(const Axis<T>& axis, T* out, const T* in, int64_t inner) {
+template <class T, bool add, class Out>
+STYLESCOPE_INLINE void filter_row(const Axis<T>& axis, Out* out, const T* in, int64_t inner) {
   const auto& w0 = axis.weights[static_cast<size_t>(axis.phase[0])];
   const auto taps = static_cast<int64_t>(w0.size());
   const T* start = in + axis.first[0] * inner;
@@ -195,22 +200,22 @@ STYLESCOPE_INLINE void filter_row(const Axis<T>& axis, T* out, const T* in, int6
   filter_pixels<T, add>(axis, out, in, 1, 0);
 }
 
-template <class T>
+template <class S, class T = ComputeType<S>>
 struct Plan {
   struct Pass {
     Axis<T> y, x;
   };
   std::vector<Pass> passes;
-  const T* x;
-  T* out;
+  const S* x;
+  S* out;
   int64_t inner;  // values of a pixel that lie together: C in channels_last, else 1
   int64_t height, width, out_height, out_width;
   int64_t below = 0, above = 0;
 };
 
 // The vertical pass of one output row into `row`. False if no tap with a weight meets the image.
-template <class T>
-STYLESCOPE_INLINE bool filter_column(const Axis<T>& axis, const T* image, int64_t o, int64_t length,
+template <class T, class S>
+STYLESCOPE_INLINE bool filter_column(const Axis<T>& axis, const S* image, int64_t o, int64_t length,
                                      T* row) {
   const auto& weights = axis.weights[static_cast<size_t>(axis.phase[static_cast<size_t>(o)])];
   int64_t first = axis.first[static_cast<size_t>(o)];
@@ -225,13 +230,13 @@ STYLESCOPE_INLINE bool filter_column(const Axis<T>& axis, const T* image, int64_
 }
 
 // Output rows [begin, end), counted over all planes. scratch: a row with margins, zeros at first.
-template <class T>
-STYLESCOPE_INLINE void filter_rows(const Plan<T>& plan, T* scratch, int64_t begin, int64_t end) {
+template <class S, class T = ComputeType<S>>
+STYLESCOPE_INLINE void filter_rows(const Plan<S>& plan, T* scratch, int64_t begin, int64_t end) {
   const int64_t length = plan.width * plan.inner, out_length = plan.out_width * plan.inner;
   T* row = scratch + plan.below * plan.inner;
   for (int64_t r = begin; r < end; ++r) {
-    const T* image = plan.x + r / plan.out_height * plan.height * length;
-    T* out = plan.out + r * out_length;
+    const S* image = plan.x + r / plan.out_height * plan.height * length;
+    S* out = plan.out + r * out_length;
     bool written = false;
     for (const auto& pass : plan.passes) {
       if (!filter_column(pass.y, image, r % plan.out_height, length, row)) continue;
@@ -241,7 +246,7 @@ STYLESCOPE_INLINE void filter_rows(const Plan<T>& plan, T* scratch, int64_t begi
         filter_row<T, false>(pass.x, out, row, plan.inner);
       written = true;
     }
-    if (!written) std::fill(out, out + out_length, T(0));
+    if (!written) std::fill(out, out + out_length, S(0));
   }
 }
 
@@ -253,13 +258,17 @@ STYLESCOPE_SIMD void filter_rows_simd(const Plan<double>& plan, double* scratch,
                                       int64_t end) {
   filter_rows(plan, scratch, begin, end);
 }
+STYLESCOPE_SIMD void filter_rows_simd(const Plan<c10::BFloat16>& plan, float* scratch,
+                                      int64_t begin, int64_t end) {
+  filter_rows(plan, scratch, begin, end);
+}
 
-template <class T>
+template <class S, class T = ComputeType<S>>
 void run(const torch::Tensor& x, torch::Tensor& out, const std::vector<Term>& terms,
          const UpfirdnArguments& a, int64_t inner) {
-  Plan<T> plan{{},
-               x.const_data_ptr<T>(),
-               out.mutable_data_ptr<T>(),
+  Plan<S> plan{{},
+               x.const_data_ptr<S>(),
+               out.mutable_data_ptr<S>(),
                inner,
                x.size(2),
                x.size(3),
@@ -296,21 +305,19 @@ ImageSize upfirdn_size(const torch::Tensor& x, const torch::Tensor& filter,
 
 torch::Tensor upfirdn2d_cpu(const torch::Tensor& x, const torch::Tensor& filter,
                             const UpfirdnArguments& a) {
+  RECORD_FUNCTION("stylescope::upfirdn2d", c10::ArrayRef<const c10::IValue>{});
   const auto size = upfirdn_size(x, filter, a);
   const auto format = x.suggest_memory_format();
   const auto input = x.contiguous(format);
   auto out = torch::empty({x.size(0), x.size(1), size.height, size.width},
                           x.options().memory_format(format));
   if (out.numel() == 0) return out;
-  const bool single = x.scalar_type() == torch::kFloat32;
-  const double epsilon =
-      single ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon();
+  const double epsilon = x.scalar_type() == torch::kFloat64 ? std::numeric_limits<double>::epsilon()
+                                                            : std::numeric_limits<float>::epsilon();
   const auto terms = filter_terms(filter, a.flip, 2 * epsilon);
   const int64_t inner = format == torch::MemoryFormat::ChannelsLast ? x.size(1) : 1;
-  if (single)
-    run<float>(input, out, terms, a, inner);
-  else
-    run<double>(input, out, terms, a, inner);
+  with_stored_type(x.scalar_type(),
+                   [&](auto type) { run<decltype(type)>(input, out, terms, a, inner); });
   return out;
 }
 

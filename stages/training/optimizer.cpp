@@ -1,14 +1,21 @@
 #include "stages/training/optimizer.hpp"
 
+#include "stages/training/adam_kernel.hpp"
+
+#include <algorithm>
 #include <cmath>
 
 namespace stylescope {
 
 int64_t sanitize_gradients(const torch::Tensor& gradients) {
-  // A sum of finite numbers may overflow, but never hides a value that is not finite: the second
-  // look is exact.
-  if (std::isfinite(gradients.sum().item<double>())) return 0;
-  const auto count = gradients.isfinite().logical_not().sum().item<int64_t>();
+  int64_t count = 0;
+  if (detail::adam_suits(gradients)) {
+    count = detail::count_non_finite_cpu(gradients);
+  } else if (!std::isfinite(gradients.sum().item<double>())) {
+    // A sum of finite numbers may overflow, but never hides a value that is not finite: this second
+    // look is exact.
+    count = gradients.isfinite().logical_not().sum().item<int64_t>();
+  }
   if (count > 0) gradients.copy_(torch::nan_to_num(gradients, 0.0, 1e5, -1e5));
   return count;
 }
@@ -29,11 +36,18 @@ void Adam::step(FlatParameters& parameters, double learning_rate) {
   auto values = parameters.values();
   steps_ += 1;
   const auto step = steps_.item<int64_t>();
+  const double correction1 = 1 - std::pow(beta1_, static_cast<double>(step));
+  const double correction2 = 1 - std::pow(beta2_, static_cast<double>(step));
+  if (detail::adam_suits(values)) {
+    detail::adam_step_cpu(
+        values, gradient, mean_, square_,
+        {beta1_, beta2_, epsilon_, 1 - learning_rate * std::max(weight_decay_, 0.0),
+         learning_rate / correction1, std::sqrt(correction2)});
+    return;
+  }
   if (weight_decay_ > 0) values.mul_(1 - learning_rate * weight_decay_);
   mean_.lerp_(gradient, 1 - beta1_);
   square_.mul_(beta2_).addcmul_(gradient, gradient, 1 - beta2_);
-  const double correction1 = 1 - std::pow(beta1_, static_cast<double>(step));
-  const double correction2 = 1 - std::pow(beta2_, static_cast<double>(step));
   auto denominator = square_.sqrt().div_(std::sqrt(correction2)).add_(epsilon_);
   values.addcdiv_(mean_, denominator, -learning_rate / correction1);
 }

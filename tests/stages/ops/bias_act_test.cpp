@@ -116,5 +116,25 @@ TEST(BiasActResult, LetsNanThroughAndKeepsInfinityUnlessClamped) {
   EXPECT_EQ(bound[0][2].item<float>(), -4.0F);
 }
 
+// The gradient reads from the rounded output whether the clamp had bitten, also where the clamp is
+// no bfloat16 number.
+TEST(BiasActOfBfloat16, KnowsItsClampAgain) {
+  const auto b = golden::values("b", 3, {7}).to(torch::kBFloat16);
+  for (const double clamp : {1.003, 1.2345, 1.24})
+    for (const bool last : {false, true})
+      for (const bool twice : {false, true}) {
+        auto x = golden::values("x", 3, {3, 7, 5, 4}).to(torch::kBFloat16);
+        if (last) x = channels_last(x);
+        x.requires_grad_(true);
+        const auto y = bias_act(x, b, Activation::lrelu, 1.4142, clamp);
+        const auto dx = torch::autograd::grad({y}, {x}, {torch::ones_like(y)}, true,
+                                              /*create_graph=*/twice)[0];
+        const auto sum = x.to(torch::kFloat64) + b.to(torch::kFloat64).reshape({1, 7, 1, 1});
+        const auto clamped = torch::leaky_relu(sum, 0.2).mul(1.4142).abs() > clamp;
+        ASSERT_GT(clamped.sum().item<int64_t>(), 50);
+        EXPECT_EQ(dx.masked_select(clamped).abs().max().item<float>(), 0) << clamp;
+      }
+}
+
 }  // namespace
 }  // namespace stylescope

@@ -145,6 +145,20 @@ TEST_P(ModulatedConv2d, EqualsAConvolutionPerSample) {
   }
 }
 
+// Noise and styles keep the weights' type where features have a shorter one.
+TEST_P(ModulatedConv2d, HasTheTypeOfItsInput) {
+  const auto& c = GetParam();
+  const auto x = golden::values("x", 4, {2, 4, 6, 10}).to(torch::kFloat32),
+             w = golden::values("w", 4, {5, 4, 3, 3}).to(torch::kFloat32),
+             s = golden::values("s", 4, {2, 4}, 1).to(torch::kFloat32),
+             noise = golden::values("n", 4, {6 * c.up, 10 * c.up}).to(torch::kFloat32);
+  const auto right = modulated_conv2d(x, w, s, noise, c.up, default_filter(), c.demodulate);
+  const auto y =
+      modulated_conv2d(x.to(torch::kBFloat16), w, s, noise, c.up, default_filter(), c.demodulate);
+  EXPECT_EQ(y.scalar_type(), torch::kBFloat16);
+  EXPECT_LT(golden::relative_error(y.to(torch::kFloat32), right), 0.03);
+}
+
 TEST_P(ModulatedConv2d, DerivativesAreExactToSecondOrder) {
   const auto& c = GetParam();
   const auto f = [&](const auto& in) {
