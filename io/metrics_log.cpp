@@ -1,12 +1,8 @@
 #include "io/metrics_log.hpp"
 
+#include "io/append_file.hpp"
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
-
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace stylescope {
 namespace {
@@ -35,11 +31,6 @@ std::vector<Line> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
-[[noreturn]] void fail(const std::filesystem::path& file, int code) {
-  throw Error(file.string() + ": cannot be written (" + std::strerror(code) +
-              "); check the disk's space and permissions, then run again");
-}
-
 }  // namespace
 
 MetricsLog::MetricsLog(std::filesystem::path file) : file_(std::move(file)) {}
@@ -55,17 +46,7 @@ void MetricsLog::cut_back(int64_t first_step) {
 void MetricsLog::write(const nlohmann::ordered_json& line) {
   SS_CHECK(line.is_object() && line.contains("step") && line["step"].is_number_integer());
   if (file_.empty()) return;
-  const std::string text = line.dump() + '\n';
-  const int fd = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0) fail(file_, errno);
-  const off_t before = ::lseek(fd, 0, SEEK_END);
-  const ssize_t written = ::write(fd, text.data(), text.size());
-  const bool whole = written == static_cast<ssize_t>(text.size());
-  const int code = written < 0 ? errno : ENOSPC;
-  // Half a line would spoil the next one.
-  const bool undone = whole || ::ftruncate(fd, before) == 0;
-  ::close(fd);
-  if (!whole || !undone) fail(file_, code);
+  append_to_file(file_, line.dump() + '\n');
 }
 
 void MetricsLog::sync() const {
