@@ -215,6 +215,8 @@ torch::Tensor ImageSet::read(at::ArrayRef<int64_t> indices) const {
   return impl_->images.read_rows(indices);
 }
 
+bool ImageSet::reads_past_hdf5() const { return !impl_->through_hdf5; }
+
 torch::Tensor ImageSet::table(const std::string& name) const {
   return impl_->file.dataset(kTileGroup + name).read();
 }

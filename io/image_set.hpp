@@ -104,6 +104,8 @@ class ImageSet {
   // and not beside other users of HDF5. Throws Error naming the file and the image's row in it when
   // a chunk is damaged.
   torch::Tensor read(at::ArrayRef<int64_t> indices) const;
+  // Whether read() does so past HDF5, beside its other users.
+  bool reads_past_hdf5() const;
 
   // What the writer added (/tile/<name>). Not from two threads at once. Throws Error when it is not
   // there.

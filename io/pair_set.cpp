@@ -3,9 +3,11 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/hdf5_file.hpp"
+#include "io/image_pixels.hpp"
 #include "io/sha256.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace stylescope {
 namespace {
@@ -171,6 +173,16 @@ void write_pair_index(const std::filesystem::path& file, const std::vector<PairS
 struct PairSet::Impl {
   int64_t size = 0;
   std::vector<OpenShard> shards;
+  std::optional<ImagePixels> pixels;  // none where the images lie as only HDF5 can read them
+
+  // The places of all images, asked of HDF5 once.
+  void find_images(const std::filesystem::path& folder, const std::vector<PairShard>& names) {
+    const auto shape = shards.front().images.shape();
+    pixels.emplace(std::vector<int64_t>(shape.begin() + 1, shape.end()), kRunAgain);
+    for (size_t i = 0; i < shards.size() && pixels; ++i)
+      if (names[i].rows > 0 && !pixels->add(folder / names[i].file, shards[i].images))
+        pixels.reset();
+  }
 
   const OpenShard& shard_of(int64_t row) const {
     const auto after = std::upper_bound(
@@ -198,6 +210,7 @@ PairSet::PairSet(const std::filesystem::path& file, bool verify) : impl_(new Imp
     impl_->size += shards.back().rows;
   }
   impl_->shards = open_shards(file.parent_path(), shards);
+  impl_->find_images(file.parent_path(), shards);
 }
 
 PairSet::~PairSet() = default;
@@ -215,7 +228,10 @@ torch::Tensor PairSet::w() const {
   return torch::cat(parts);
 }
 
+bool PairSet::reads_past_hdf5() const { return impl_->pixels.has_value(); }
+
 torch::Tensor PairSet::read_images(at::ArrayRef<int64_t> indices) const {
+  if (impl_->pixels) return impl_->pixels->read(indices);
   torch::Tensor out =
       torch::empty({static_cast<int64_t>(indices.size()), channels(), resolution(), resolution()},
                    torch::kUInt8);

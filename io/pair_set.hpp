@@ -53,8 +53,11 @@ class PairSet {
   int64_t w_dim() const;
   int64_t channels() const;
   int64_t resolution() const;
-  torch::Tensor w() const;                                         // (N, w_dim) as stored
-  torch::Tensor read_images(at::ArrayRef<int64_t> indices) const;  // (n, C, H, W) uint8
+  torch::Tensor w() const;  // (N, w_dim) as stored
+  // (n, C, H, W) uint8, CPU. From any number of threads at once and beside other users of HDF5, as
+  // ImageSet::read, where reads_past_hdf5(); else not.
+  torch::Tensor read_images(at::ArrayRef<int64_t> indices) const;
+  bool reads_past_hdf5() const;
 
  private:
   struct Impl;

@@ -78,6 +78,9 @@ json section_of(const Stage& stage) {
 json section_for_key(const Stage& stage) {
   json section = section_of(stage);
   for (const char* key : {"checkpoint", "log_every", "threads"}) section.erase(key);
+  // Younger than runs that were made without it: an upgrade must not train them again.
+  if (section.contains("half_precision") && section["half_precision"] == "off")
+    section.erase("half_precision");
   return section;
 }
 

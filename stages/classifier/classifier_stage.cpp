@@ -10,6 +10,7 @@
 #include "stages/supervised/image_statistics.hpp"
 #include "stages/supervised/resnet_trainer.hpp"
 #include "stages/training/meters.hpp"
+#include "stages/training/prefetch.hpp"
 #include "stages/training/sampler.hpp"
 
 #include <algorithm>
@@ -105,21 +106,31 @@ class Lesson {
         weights_(class_weights(config, train.labels, static_cast<int64_t>(f.class_names.size()))
                      .to(context.options())) {}
 
-  StepFigures step(int64_t step, double learning_rate) {
-    const auto local = trainer_.local_samples();
-    const auto positions = indices_of(local);
+  // What a step shows, as it is read: on one thread at a time.
+  struct Read {
+    torch::Tensor pixels;
+    std::vector<int64_t> labels;
+  };
+  Read read(int64_t step) {
+    Read result;
+    std::vector<int64_t> rows;
+    for (const auto position : indices_of(trainer_.local_samples())) {
+      const auto image = sampler_.index(step * config_.batch + position);
+      rows.push_back(train_.rows[static_cast<size_t>(image)]);
+      result.labels.push_back(train_.labels.const_data_ptr<int64_t>()[image]);
+    }
+    if (!rows.empty()) result.pixels = staged_for(context_.device, images_.read(rows));
+    return result;
+  }
+
+  StepFigures step(int64_t step, const Read& read, double learning_rate) {
     torch::Tensor inputs, labels;
-    if (local.size() > 0) {
-      std::vector<int64_t> rows, labels_of;
-      for (const auto position : positions) {
-        const auto image = sampler_.index(step * config_.batch + position);
-        rows.push_back(train_.rows[static_cast<size_t>(image)]);
-        labels_of.push_back(train_.labels.const_data_ptr<int64_t>()[image]);
-      }
-      inputs = f_.prepare(augment(images_.read(rows), config_.augment,
+    if (read.pixels.defined()) {
+      const auto positions = indices_of(trainer_.local_samples());
+      inputs = f_.prepare(augment(to_device(read.pixels, context_.device), config_.augment,
                                   {context_.seed, "classifier.augment", step}, positions,
                                   context_.options()));
-      labels = torch::tensor(labels_of, torch::kInt64).to(context_.device);
+      labels = torch::tensor(read.labels, torch::kInt64).to(context_.device);
     }
     return trainer_.step(inputs, learning_rate, [&](const torch::Tensor& outputs, IndexRange rows) {
       const auto truth = labels.slice(0, rows.begin, rows.end);
@@ -158,10 +169,13 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
   meters.register_with(loop);
 
   int64_t completed = loop.start();
+  Prefetcher<Lesson::Read> loader(
+      completed, total_steps, [&](int64_t step) { return lesson.read(step); },
+      images.reads_past_hdf5());
   while (completed < total_steps && !best.exhausted(config.patience)) {
     const auto step = completed++;
     const auto rate = schedule.learning_rate(step);
-    const auto figures = lesson.step(step, rate);
+    const auto figures = lesson.step(step, loader.take(step), rate);
     meters.add("loss", figures.loss);
     meters.add("accuracy", figures.accuracy);
     meters.add("learning_rate", rate);
@@ -188,6 +202,7 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
                          {"steps", completed},
                          {"training_images", train.size()},
                          {"validation_images", val.size()},
+                         {"loader_wait_seconds", loader.wait_seconds()},
                          {"parameters", trainer.parameters().size()}};
   metrics.update(loop.costs());
   for (const auto& [name, value] : meters.take())

@@ -7,6 +7,7 @@
 #include "stages/latent/batches.hpp"
 #include "stages/supervised/resnet_trainer.hpp"
 #include "stages/training/meters.hpp"
+#include "stages/training/prefetch.hpp"
 #include "stages/training/sampler.hpp"
 
 #include <cmath>
@@ -79,18 +80,29 @@ class Lesson {
         trainer_(trainer),
         sampler_(context.seed, "encoder.pairs", pairs.train) {}
 
-  StepFigures step(int64_t step, double learning_rate) {
-    const auto positions = indices_of(trainer_.local_samples());
+  // What a step shows, as it is read: on one thread at a time.
+  struct Read {
+    torch::Tensor pixels;
+    std::vector<int64_t> rows;
+  };
+  Read read(int64_t step) {
+    Read result;
+    for (const auto position : indices_of(trainer_.local_samples()))
+      result.rows.push_back(sampler_.index(step * config_.batch + position));
+    if (!result.rows.empty())
+      result.pixels = staged_for(context_.device, pairs_.set.read_images(result.rows));
+    return result;
+  }
+
+  StepFigures step(int64_t step, const Read& read, double learning_rate) {
     torch::Tensor inputs, targets;
-    if (!positions.empty()) {
-      std::vector<int64_t> rows;
-      for (const auto position : positions)
-        rows.push_back(sampler_.index(step * config_.batch + position));
-      inputs = encoder_.prepare(augment(pairs_.set.read_images(rows), config_.augment,
+    if (read.pixels.defined()) {
+      const auto positions = indices_of(trainer_.local_samples());
+      inputs = encoder_.prepare(augment(to_device(read.pixels, context_.device), config_.augment,
                                         {context_.seed, "encoder.augment", step}, positions,
                                         context_.options()));
       const auto w =
-          pairs_.w.index_select(0, torch::tensor(rows, torch::kInt64)).to(context_.options());
+          pairs_.w.index_select(0, torch::tensor(read.rows, torch::kInt64)).to(context_.options());
       targets = (w - encoder_.w_mean) / encoder_.w_scale;
     }
     return trainer_.step(inputs, learning_rate, [&](const torch::Tensor& outputs, IndexRange rows) {
@@ -124,9 +136,13 @@ nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pai
   trainer.register_with(loop);
   meters.register_with(loop);
 
-  for (int64_t step = loop.start(); step < total_steps; ++step) {
+  const int64_t first = loop.start();
+  Prefetcher<Lesson::Read> loader(
+      first, total_steps, [&](int64_t step) { return lesson.read(step); },
+      pairs.set.reads_past_hdf5());
+  for (int64_t step = first; step < total_steps; ++step) {
     const auto rate = schedule.learning_rate(step);
-    const auto figures = lesson.step(step, rate);
+    const auto figures = lesson.step(step, loader.take(step), rate);
     meters.add("loss", figures.loss);
     meters.add("learning_rate", rate);
     meters.add("non_finite", static_cast<double>(figures.non_finite));
@@ -141,6 +157,7 @@ nlohmann::json train(const EncoderConfig& config, RunContext& context, const Pai
   nlohmann::json metrics{{"steps", total_steps},
                          {"training_pairs", pairs.train},
                          {"held_out_pairs", pairs.held_out().size()},
+                         {"loader_wait_seconds", loader.wait_seconds()},
                          {"parameters", trainer.parameters().size()}};
   metrics.update(loop.costs());
   for (const auto& [name, value] : meters.take())

@@ -2,12 +2,12 @@
 
 #include "io/base/error.hpp"
 #include "stages/networks/resnet_io.hpp"
+#include "stages/training/half_precision.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 namespace stylescope {
-
 void SupervisedConfig::describe_shared(Fields& f) {
   f.field("depth", depth, {18, 50}, "layers of the ResNet: 18, 34 or 50 (the paper's)");
   f.choice("stem", stem, {"imagenet", "small"},
@@ -30,6 +30,9 @@ void SupervisedConfig::describe_shared(Fields& f) {
   f.choice("schedule", schedule, {"cosine", "one_cycle", "constant"}, "the learning rate's course");
   f.field("warmup", warmup, {0, 0.9},
           "share of the steps in which the learning rate rises (one_cycle: 0 means 0.3)");
+  f.choice(
+      "half_precision", half_precision, {"off", "bfloat16"},
+      "bfloat16: the training's convolutions; weights, statistics and evaluation stay float32");
   f.section("augment", augment, "random changes of training images");
   f.field("log_every", log_every, {1, 1000000}, "steps between lines of metrics.jsonl");
   f.section("checkpoint", checkpoint, "when training state is written");
@@ -70,11 +73,13 @@ std::unique_ptr<Optimizer> SupervisedConfig::make_optimizer(
 
 ResNet SupervisedConfig::make_network(int64_t input_channels, int64_t outputs,
                                       const RunContext& context) const {
+  const auto half = checked_half_type("half_precision", half_precision, context);
   ResNet network(ResNetOptions{depth, stem, input_channels, outputs, width});
   // In the dtype first, so that float64 weights arrive in full.
   network->to(context.device, context.dtype);
   initialize(network, context.seed, /*zero_init_residual=*/true);
   if (!init.empty()) load_resnet_weights(network, init, /*head=*/false);
+  if (half) network->train_in(*half);
   network->train();
   return network;
 }

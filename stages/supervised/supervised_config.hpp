@@ -30,6 +30,7 @@ struct SupervisedConfig {
   double momentum = 0.9;
   std::string schedule = "one_cycle";
   double warmup = 0;
+  std::string half_precision = "off";  // or bfloat16: the training's convolutions
   AugmentConfig augment;
   int64_t log_every = 10;
   CheckpointConfig checkpoint;

@@ -4,6 +4,10 @@
 #include "io/sha256.hpp"
 #include "tests/io/faults.hpp"
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 namespace stylescope {
 namespace {
 
@@ -62,6 +66,28 @@ TEST(PairSet, JoinsShards) {
   EXPECT_EQ(shards[2].file, "pairs-2-of-3.h5");
   EXPECT_EQ(shards[2].sha256, sha256_of(read_text(dir / "pairs-2-of-3.h5")));
   expect_all(PairSet(dir / "pairs.h5"));
+}
+
+// As a loader beside a training reads it.
+TEST(PairSet, ReadsOnSeveralThreadsPastHdf5) {
+  TempDir dir;
+  write_pairs(dir.path());
+  const PairSet set(dir / "pairs.h5");
+  ASSERT_TRUE(set.reads_past_hdf5());
+  std::atomic<int64_t> wrong = 0;
+  {
+    std::vector<std::jthread> readers;
+    for (int reader = 0; reader < 3; ++reader)
+      readers.emplace_back([&] {
+        for (int64_t i = 0; i < 200; ++i)
+          wrong +=
+              set.read_images({i % 8, 7}).equal(torch::cat({pictures(i % 8, 1), pictures(7, 1)}))
+                  ? 0
+                  : 1;
+      });
+    for (int64_t i = 0; i < 50; ++i) wrong += set.w().equal(latents(0, 8)) ? 0 : 1;
+  }
+  EXPECT_EQ(wrong.load(), 0);
 }
 
 TEST(PairSet, TheFolderCanBeRenamed) {
