@@ -30,6 +30,7 @@ const std::vector<Command>& commands();
 Task add_run(CLI::App& app);
 Task add_generate(CLI::App& app);
 Task add_explain(CLI::App& app);
+Task add_metrics(CLI::App& app);
 Task add_export(CLI::App& app);
 Task add_verify_resume(CLI::App& app);
 Task add_bench(CLI::App& app);

@@ -12,6 +12,8 @@ const std::vector<Command>& commands() {
       {"sweep", "what the runs of a sweep came to, as a table", add_sweep},
       {"generate", "images from a generator, of seeds or of given latents", add_generate},
       {"explain", "new images on a finished run", add_explain},
+      {"metrics", "how good a run's generator is, and whether it repeats training images",
+       add_metrics},
       {"export", "tiles as pictures, or their places in CLAM's or TRIDENT's layout", add_export},
       {"verify-resume",
        "proves that a killed and resumed run ends in the same bits on this machine",

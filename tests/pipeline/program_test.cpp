@@ -2,6 +2,7 @@
 #include "io/base/error.hpp"
 #include "pipeline/number_list.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/tiny_run.hpp"
 
 #include <array>
 #include <cstdio>
@@ -10,6 +11,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace stylescope {
 namespace {
@@ -38,7 +40,7 @@ Outcome stylescope(const std::string& arguments, const TempDir& dir) {
 
 TEST(Program, HelpIsEverywhere) {
   TempDir dir;
-  for (const char* command : {"", "run", "generate", "explain"}) {
+  for (const char* command : {"", "run", "generate", "explain", "metrics"}) {
     const auto outcome = stylescope(std::string(command) + " --help", dir);
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.output, HasSubstr("--help")) << command;
@@ -55,7 +57,8 @@ TEST(Program, BadUsageIsTwoAndOneLine) {
   for (const char* arguments :
        {"", "nonsense", "run", "run none.yaml", "run run.yaml --bad", "run run.yaml --only nothing",
         "generate --weights g.safetensors --out o",
-        "generate --weights g.safetensors --seeds 3-1 --out o", "explain nowhere a.png"}) {
+        "generate --weights g.safetensors --seeds 3-1 --out o", "explain nowhere a.png",
+        "metrics nowhere"}) {
     const auto outcome = stylescope(arguments, dir);
     EXPECT_EQ(outcome.code, 2) << arguments << ": " << outcome.output;
     EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
@@ -146,6 +149,54 @@ TEST(Program, TheReportOverNodesIsToldOfTheNetwork) {
     EXPECT_EQ(refused.code, 2) << wrong;
     EXPECT_THAT(refused.output, HasSubstr("bench scale --submit: " + std::string(wrong)));
   }
+}
+
+// On a run as the earlier stages leave it, and on one whose gan stage is at work.
+TEST(Program, MetricsOfARun) {
+  namespace fs = std::filesystem;
+  SelfCommunicator self;
+  testing_support::TinyRun run(self);
+  TempDir dir;
+  const auto run_dir = run.path().string();
+  std::ofstream(run.path() / "config.yaml") << "seed: 4\ndevice: cpu\nthreads: 1\n";
+  const std::string metrics = "metrics '" + run_dir + "' --images 20 --batch 8 ";
+  const auto says = [&](const std::string& arguments, int code) {
+    const auto outcome = stylescope(metrics + arguments, dir);
+    EXPECT_EQ(outcome.code, code) << arguments << ": " << outcome.output;
+    return outcome.output;
+  };
+  const auto table = says("--suspects 3", 0);
+  EXPECT_THAT(table, HasSubstr("frechet_distance[classifier-features]"));
+  EXPECT_THAT(table, HasSubstr("seed 4, psi 1, noise random"));
+  EXPECT_THAT(table, HasSubstr("16 training images for 32 features"));
+  for (const char* file : {"quality.json", "quality.csv", "index.html", "memorisation.png"})
+    EXPECT_TRUE(fs::exists(run.path() / "quality" / file)) << file;
+  std::ifstream in(run.path() / "quality" / "quality.json");
+  const auto json = nlohmann::json::parse(in);
+  EXPECT_EQ(json.at("figures").size(), 5);
+  EXPECT_EQ(json.at("memorisation").at("suspects").size(), 3);
+
+  fs::create_directories(run.path() / "gan.partial" / "snapshots");
+  fs::rename(run.path() / artifacts::generator,
+             run.path() / "gan.partial" / "snapshots" / "step-000000010.safetensors");
+  std::ofstream(run.path() / "gan.partial" / "snapshots" / "step-000000009.safetensors") << "old";
+  EXPECT_THAT(says("--figures fd --json --out here", 0), HasSubstr("step-000000010.safetensors"));
+  EXPECT_TRUE(fs::exists(dir / "here/quality.json"));
+
+  EXPECT_THAT(says("--figures fd,fid", 2), HasSubstr("'fid' is none of fd, kid, pr, ppl"));
+  EXPECT_THAT(says("--features none.pt", 2), HasSubstr("none.pt: is not there"));
+  EXPECT_THAT(says("--features a.pt --inception b.pt", 2), HasSubstr("exclude each other"));
+  EXPECT_THAT(says("--feature-input unit", 2), HasSubstr("--feature-input says how --features"));
+  std::ofstream(dir / "b.pt") << "-";
+  EXPECT_THAT(says("--inception b.pt --feature-input unit", 2),
+              HasSubstr("--feature-input is unit, but the published Inception takes bytes"));
+  EXPECT_THAT(says("--weights none.safetensors", 2), HasSubstr("none.safetensors"));
+  std::ofstream(dir / "text.pt") << "no network";
+  EXPECT_THAT(says("--features text.pt", 1), HasSubstr("text.pt: is no TorchScript network"));
+  fs::remove_all(run.path() / "gan.partial");
+  EXPECT_THAT(says("", 2), HasSubstr("holds no snapshot; run 'stylescope run' to stage 'gan'"));
+  fs::remove_all(run.path() / "classifier");
+  EXPECT_THAT(says("", 2), HasSubstr("classifier.safetensors: is not there yet"));
 }
 
 TEST(NumberList, RangesAndNumbers) {
