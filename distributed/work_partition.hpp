@@ -17,8 +17,12 @@ IndexRange share_of(int64_t n, int rank, int size);
 
 // A global batch made of groups that must stay together on one rank (minibatch stddev, batch norm).
 // Group c of C holds the samples c, c + C, c + 2C, ... (StyleGAN2's interleaved groups). Returns
-// the global sample indices of this rank, ordered so that the same rule applied to the local batch
-// gives the same groups. `batch` is a multiple of `group`. May be empty.
+// the global sample indices of this rank in rounds of at most `limit` samples (0: all in one),
+// which it works on one after the other; each is ordered so that the same rule applied to the round
+// gives the same groups. `batch` and `limit` are multiples of `group`. May be empty.
+std::vector<std::vector<int64_t>> deal_rounds(int64_t batch, int64_t group, int64_t limit, int rank,
+                                              int size);
+// The one round without a limit.
 std::vector<int64_t> deal_groups(int64_t batch, int64_t group, int rank, int size);
 
 }  // namespace stylescope

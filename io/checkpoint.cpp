@@ -129,7 +129,7 @@ CheckpointDirectory::CheckpointDirectory(std::filesystem::path directory, int64_
   SS_CHECK(keep >= 1);
 }
 
-void CheckpointDirectory::save(const Checkpoint& checkpoint) {
+void CheckpointDirectory::save(const Checkpoint& checkpoint, const std::vector<int64_t>& held) {
   SS_CHECK(checkpoint.step >= 0);
   std::error_code error;
   std::filesystem::create_directories(directory_, error);
@@ -152,7 +152,8 @@ void CheckpointDirectory::save(const Checkpoint& checkpoint) {
   const auto later = std::ranges::upper_bound(present, checkpoint.step);
   const auto kept = later - std::min<int64_t>(keep_, later - present.begin());
   for (auto it = present.begin(); it != present.end(); ++it)
-    if (it < kept || it >= later) std::filesystem::remove(path_of(*it), error);
+    if ((it < kept && std::ranges::find(held, *it) == held.end()) || it >= later)
+      std::filesystem::remove(path_of(*it), error);
   remove_unfinished();
 }
 

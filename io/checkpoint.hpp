@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -34,10 +35,10 @@ class CheckpointDirectory {
  public:
   CheckpointDirectory(std::filesystem::path directory, int64_t keep);
 
-  // Writes, fsyncs, renames, then removes all but the newest `keep`, any of a later step (the run
-  // went back behind it because it is damaged), and what a killed program left half written. Throws
-  // Error (disk full, no permission), and then the folder is as it was.
-  void save(const Checkpoint& checkpoint);
+  // Writes, fsyncs, renames, then removes all but the newest `keep` and those of the steps `held`,
+  // any of a later step (the run went back behind it), and what a killed program left half written.
+  // Throws Error (disk full, no permission), and then the folder is as it was.
+  void save(const Checkpoint& checkpoint, const std::vector<int64_t>& held = {});
   // The newest whole one, or nothing. Throws Error when there are checkpoints but none is whole.
   std::optional<Checkpoint> load_newest() const;
   // The one of this step. Throws Error when it is not there, or not whole.

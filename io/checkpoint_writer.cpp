@@ -21,12 +21,13 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::save(int64_t step,
                             const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
-                            nlohmann::json numbers) {
+                            nlohmann::json numbers, std::vector<int64_t> held) {
   const auto asked = std::chrono::steady_clock::now();
   join();
   if (failure_) return;
   try {
     copy(step, tensors, std::move(numbers));
+    held_ = std::move(held);
     start(asked);
   } catch (...) {  // no memory, no thread
     failure_ = std::current_exception();
@@ -56,7 +57,7 @@ void CheckpointWriter::start(std::chrono::steady_clock::time_point asked) {
   thread_ = quiet_thread([this, asked] {
     try {
       if (before_) before_();
-      directory_.save(buffer_);
+      directory_.save(buffer_, held_);
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - asked;
       // This thread alone writes it.
       longest_.store(std::max(longest_.load(), took.count()), std::memory_order_release);

@@ -29,8 +29,9 @@ class CheckpointWriter {
   // Waits for the save under way, copies the tensors (from any device; the buffers are used again),
   // and returns. Does not throw for what fails here either, and writes nothing while an earlier
   // failure has not been heard.
+  // `held`: steps whose checkpoints stay whatever their age.
   void save(int64_t step, const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
-            nlohmann::json numbers);
+            nlohmann::json numbers, std::vector<int64_t> held = {});
   // Has one of the saves that have ended failed?
   bool failed() const { return done_.load(std::memory_order_acquire) && failure_; }
   // The longest time, in seconds, from a call of save() to its checkpoint on disk, of those that
@@ -47,7 +48,8 @@ class CheckpointWriter {
 
   CheckpointDirectory directory_;
   std::function<void()> before_;
-  Checkpoint buffer_;  // the writer's while one is under way
+  Checkpoint buffer_;          // the writer's while one is under way
+  std::vector<int64_t> held_;  // the same
   std::thread thread_;
   std::atomic<bool> done_ = true;
   std::atomic<double> longest_ = 0;

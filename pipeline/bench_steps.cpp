@@ -41,7 +41,7 @@ GanSteps::GanSteps(const BenchNetworks& networks, int64_t batch, Communicator& w
   if (laps) timed_ = std::make_unique<TimedDraws>(*keyed_, *laps);
   GanDraws& draws = laps ? static_cast<GanDraws&>(*timed_) : *keyed_;
   trainer_ = std::make_unique<GanTrainer>(config_, generator, discriminator, average, world, draws,
-                                          networks.reduction);
+                                          augmentation_, networks.reduction);
   reals_.images =
       keyed_uniform({0, "bench.train.images", 0}, trainer_->local_samples(),
                     {images.image_channels, images.resolution, images.resolution}, tensors(at)) *

@@ -55,6 +55,7 @@ class GanSteps final : public TrainingSteps {
   GanConfig config_;
   std::vector<Kind> kinds_;
   std::unique_ptr<KeyedGanDraws> keyed_;
+  KeyedAugmentSource augmentation_{0};
   std::unique_ptr<TimedDraws> timed_;
   std::unique_ptr<GanTrainer> trainer_;
   RealBatch reals_;

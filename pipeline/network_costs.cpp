@@ -153,7 +153,9 @@ std::string PassCosts::shape(Pass pass) const {
   }
   if (pass == Pass::gan_step)
     add(gan.r1_gamma != 0 ? gan.r1_interval : 0,
-        gan.path_length_weight > 0 ? gan.path_length_interval : 0, gan.path_length_shrink);
+        gan.path_length_weight > 0 ? gan.path_length_interval : 0, gan.path_length_shrink,
+        gan.augment.mode == "off" ? "" : gan.augment.pipe, gan.d_architecture, gan.half_precision,
+        gan.batch_per_rank);
   return shape.dump();
 }
 

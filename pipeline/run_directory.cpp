@@ -132,7 +132,9 @@ nlohmann::json outputs_of(const fs::path& folder) {
 std::string output_hash(const nlohmann::json& outputs) {
   std::string text;
   for (const auto& [name, file] : outputs.items()) {
-    if (name.ends_with(".jsonl") || name.ends_with(".log")) continue;
+    if (name.ends_with(".jsonl") || name.ends_with(".log") ||
+        name.find("events.out.tfevents.") != std::string::npos)
+      continue;
     text += file.at("sha256").get<std::string>() + " " + name + "\n";
   }
   return sha256_of(text);

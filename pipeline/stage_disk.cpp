@@ -108,18 +108,23 @@ class Disk {
     const int64_t steps = gan_steps(config);
     const int64_t snapshots = steps / steps_between_snapshots(config, steps);
     const auto kept = static_cast<double>(std::min(snapshots, config.snapshots_keep));
+    if (config.metrics.on() && config.metrics.keep_best)
+      add("the best G", g_whole * element_,
+          concatenate(number_words(g_whole), " numbers x ", element_, " bytes"));
     if (kept > 0)
       add("snapshots of G", kept * g_whole * element_,
           concatenate(number_words(kept), " x ", bytes_words(g_whole * element_)));
-    // All grids are kept, and there are one more and one of real images.
-    const auto grids = static_cast<double>(snapshots + 2);
+    // All grids are kept, as files and for TensorBoard; there are one more and one of real images.
+    const auto grids = static_cast<double>(2 * snapshots + 2);
     items_.push_back({"grids of pictures",
                       {grids * static_cast<double>(kGridImages) * pixels_, true,
                        concatenate(number_words(grids), " x ", kGridImages, " x ", image_words(),
                                    ", less by PNG")},
                       false});
     const double buffers = g_whole - g;
-    checkpoints((4 * g + 3 * d + 2 * buffers) * element_, config.checkpoint,
+    auto kept_checkpoints = config.checkpoint;
+    if (config.sentinel.on) kept_checkpoints.keep += 4;  // anchors
+    checkpoints((4 * g + 3 * d + 2 * buffers) * element_, kept_checkpoints,
                 concatenate(number_words(g), " parameters of G, 4 times (itself, average, Adam), ",
                             number_words(d), " of D, 3 times"));
   }

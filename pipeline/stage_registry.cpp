@@ -10,6 +10,20 @@ std::string weights_fingerprint(const std::string& file) {
   return file.empty() ? "" : sha256_of_file(file);
 }
 
+// Its figures while it trains may be taken by the classifier's features, or those of a file.
+Stage gan_stage(Config& config) {
+  const GanConfig& gan = config.gan;
+  std::vector<std::string> inputs{config.images};
+  if (gan.metrics.on() && gan.metrics.uses_classifier()) inputs.push_back("classifier");
+  return make_stage("gan", "StyleGAN2, trained on the training images", 2, std::move(inputs),
+                    config.gan, run_gan, [&gan] {
+                      const bool file = gan.metrics.on() && !gan.metrics.uses_classifier();
+                      return weights_fingerprint(gan.init_generator) +
+                             weights_fingerprint(gan.init_discriminator) +
+                             weights_fingerprint(file ? gan.metrics.feature_file : "");
+                    });
+}
+
 Stage images_stage(Config& config) {
   if (config.images == "tile") {
     auto stage =
@@ -36,8 +50,7 @@ std::vector<Stage> stages_of(Config& config) {
       make_stage("classifier", "the classifier f, trained on the training images", 1, {images},
                  config.classifier, run_classifier,
                  [&config] { return weights_fingerprint(config.classifier.init); }),
-      make_stage("gan", "StyleGAN2, trained on the training images", 1, {images}, config.gan,
-                 run_gan),
+      gan_stage(config),
       make_stage("synthesize", "pairs of latent and image, for encoder and direction", 1,
                  {images, "gan"}, config.synthesize, run_synthesize),
       make_stage("encoder", "the encoder E, from images to latents", 1,

@@ -31,11 +31,16 @@ std::string_view to_string(Phase phase) {
 
 KeyedGanDraws::KeyedGanDraws(uint64_t seed, const GeneratorOptions& generator, double style_mixing,
                              bool random_noise, torch::TensorOptions options)
-    : seed_(seed),
+    : first_seed_(seed),
+      seed_(seed),
       generator_(generator),
       style_mixing_(style_mixing),
       random_noise_(random_noise),
       options_(options) {}
+
+void KeyedGanDraws::set_attempt(int64_t attempt) {
+  seed_ = attempt == 0 ? first_seed_ : hash_key({first_seed_, "gan.attempt", attempt});
+}
 
 torch::Tensor KeyedGanDraws::latents(int64_t step, Phase phase, at::ArrayRef<int64_t> samples) {
   return keyed_normal({seed_, purpose("z", phase), step}, samples, {generator_.z_dim}, options_);

@@ -37,6 +37,8 @@ class KeyedGanDraws final : public GanDraws {
  public:
   KeyedGanDraws(uint64_t seed, const GeneratorOptions& generator, double style_mixing,
                 bool random_noise, torch::TensorOptions options);
+  // Other numbers for a training that has stepped back; 0: the first attempt.
+  void set_attempt(int64_t attempt);
   torch::Tensor latents(int64_t step, Phase phase, at::ArrayRef<int64_t> samples) override;
   torch::Tensor mixing_latents(int64_t step, Phase phase, at::ArrayRef<int64_t> samples) override;
   int64_t mixing_cutoff(int64_t step, Phase phase) override;
@@ -46,7 +48,7 @@ class KeyedGanDraws final : public GanDraws {
                            int64_t rows) override;
 
  private:
-  uint64_t seed_;
+  uint64_t first_seed_, seed_;
   GeneratorOptions generator_;
   double style_mixing_;
   bool random_noise_;

@@ -31,14 +31,15 @@ torch::Tensor path_lengths(const torch::Tensor& images, const torch::Tensor& ws,
 }
 
 PathPenalty path_penalty(const torch::Tensor& lengths, double global_mean_length,
-                         int64_t global_count, double running_mean, double decay) {
-  PathPenalty result;
-  result.running_mean = running_mean + decay * (global_mean_length - running_mean);
-  const auto distance = lengths.detach() - result.running_mean;
-  result.penalties = distance.square();
-  result.weights = (distance - decay * (global_mean_length - result.running_mean)) *
-                   (2.0 / static_cast<double>(global_count));
-  return result;
+                         int64_t global_count, double updated_mean, double decay) {
+  const auto distance = lengths.detach() - updated_mean;
+  return {(distance - decay * (global_mean_length - updated_mean)) *
+              (2.0 / static_cast<double>(global_count)),
+          distance.square()};
+}
+
+double updated_path_mean(double running_mean, double global_mean_length, double decay) {
+  return running_mean + decay * (global_mean_length - running_mean);
 }
 
 }  // namespace stylescope

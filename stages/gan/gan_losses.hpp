@@ -32,9 +32,11 @@ torch::Tensor path_lengths(const torch::Tensor& images, const torch::Tensor& ws,
 struct PathPenalty {
   torch::Tensor weights;    // (local n), no gradient
   torch::Tensor penalties;  // (local n): (l_i - a)^2, no gradient
-  double running_mean = 0;  // a, after this update
 };
+// `updated_mean`: a.
 PathPenalty path_penalty(const torch::Tensor& lengths, double global_mean_length,
-                         int64_t global_count, double running_mean, double decay);
+                         int64_t global_count, double updated_mean, double decay);
+// a, from what it was in the step before.
+double updated_path_mean(double running_mean, double global_mean_length, double decay);
 
 }  // namespace stylescope

@@ -13,6 +13,18 @@ namespace fs = std::filesystem;
 namespace stylescope {
 namespace {
 
+// What the generator's figures hang on (stages/gan/gan_quality.hpp): no curves, but one sentence.
+std::string quality_note(const std::map<std::string, double>& of) {
+  if (!of.contains("quality_generated")) return "";
+  const auto number = [&](const char* name) {
+    return html::thousands(of.contains(name) ? static_cast<int64_t>(of.at(name)) : 0);
+  };
+  return "<p class=\"note\">Figures with features in brackets, and FID and KID, compare " +
+         number("quality_generated") + " generated with " + number("quality_real") +
+         " training images (seed " +
+         html::fixed(of.contains("quality_seed") ? of.at("quality_seed") : 0, 0) + ").</p>\n";
+}
+
 // One chart for each figure in a stage's metrics.jsonl, in the order in which they first come up.
 std::string curves(const fs::path& run_dir, const std::string& stage, const std::string& title) {
   const auto file = run_dir / stage / artifacts::metrics_log;
@@ -21,10 +33,15 @@ std::string curves(const fs::path& run_dir, const std::string& stage, const std:
                         " to draw.");
   std::vector<html::Series> figures;
   std::map<std::string, size_t> known;
+  std::map<std::string, double> quality;
   for (const auto& line : read_metrics(file)) {
     const double step = line.value("step", 0.0);
     for (const auto& [name, value] : line.items()) {
       if (name == "step" || !value.is_number()) continue;
+      if (name.starts_with("quality_")) {
+        quality[name] = value.get<double>();
+        continue;
+      }
       const auto [at, is_new] = known.emplace(name, figures.size());
       if (is_new) figures.push_back({name, {}, {}});
       figures[at->second].x.push_back(step);
@@ -41,7 +58,7 @@ std::string curves(const fs::path& run_dir, const std::string& stage, const std:
     out += "<div><h4>" + html::escape(figure.name) + "</h4>" + html::line_chart({figure}, options) +
            "</div>\n";
   }
-  return out + "</div></details>\n";
+  return out + "</div>\n" + quality_note(quality) + "</details>\n";
 }
 
 std::string grid(const fs::path& file, const std::string& caption) {

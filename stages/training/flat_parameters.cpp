@@ -25,7 +25,13 @@ FlatParameters::FlatParameters(torch::nn::Module& module, bool trained)
 }
 
 void FlatParameters::requires_grad(bool on) {
-  for (auto& p : parameters_) p.set_requires_grad(on);
+  for (size_t i = frozen_; i < parameters_.size(); ++i) parameters_[i].set_requires_grad(on);
+}
+
+void FlatParameters::freeze(size_t count) {
+  SS_CHECK(count <= parameters_.size());
+  for (size_t i = 0; i < count; ++i) parameters_[i].set_requires_grad(false);
+  frozen_ = count;
 }
 
 }  // namespace stylescope

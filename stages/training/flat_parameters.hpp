@@ -26,11 +26,15 @@ class FlatParameters {
   int64_t size() const { return values_.numel(); }
   // Leaves through which gradients flow: off while another network's phase runs.
   void requires_grad(bool on);
+  // The first `count` parameters never take gradients again. Their part of the flat buffer stays
+  // zero, with which Adam leaves them as they are to the bit.
+  void freeze(size_t count);
 
  private:
   std::vector<torch::Tensor> parameters_;
   torch::Tensor values_;
   torch::Tensor gradients_;
+  size_t frozen_ = 0;
 };
 
 }  // namespace stylescope

@@ -37,8 +37,14 @@ TrainingLoop::TrainingLoop(RunContext& context, const char* stage, const Checkpo
       directory_(context.out_dir / "checkpoints", config.keep),
       metrics_(context.world.is_root() ? MetricsLog(context.out_dir / artifacts::metrics_log)
                                        : MetricsLog()),
+      events_(std::make_shared<TensorboardLog>(
+          context.world.is_root() ? TensorboardLog(context.out_dir) : TensorboardLog())),
       // The lines that a checkpoint covers are on disk before it is.
-      writer_(directory_, [log = metrics_] { log.sync(); }),
+      writer_(directory_,
+              [log = metrics_, events = events_] {
+                log.sync();
+                events->sync();
+              }),
       progress_(stage_, total_steps, images_per_step, "img", context.world.is_root(),
                 context.progress_file),
       last_save_(std::chrono::steady_clock::now()) {}
@@ -71,23 +77,89 @@ void TrainingLoop::add_buffers(const std::string& prefix, torch::nn::Module& mod
 
 int64_t TrainingLoop::start() {
   context_.world.doing(stage_, 0);
-  int64_t step = 0;
+  int64_t found = -1;
   on_root(context_.world, [&] {
     if (const auto before = read_state<CheckpointTimes>(context_.out_dir / kCheckpointTimesFile))
       times_.write_seconds = before->write_seconds;
     if (const auto newest = directory_.load_newest()) {
       load(*newest);
-      step = newest->step;
-      log::info("{}: goes on from the checkpoint of step {}", stage_, step);
+      found = newest->step;
+      log::info("{}: goes on from the checkpoint of step {}", stage_, found);
     }
-    metrics_.cut_back(step);
+    cut_back(std::max<int64_t>(found, 0));
   });
-  broadcast(context_.world, step);
-  if (step > 0) share();
+  broadcast(context_.world, found);
+  if (found >= 0) share();
+  const int64_t step = std::max<int64_t>(found, 0);
+  go_on_at(step);
+  if (found < 0 && anchor_every_ > 0) save(0);
+  return step;
+}
+
+void TrainingLoop::go_on_at(int64_t step) {
   context_.world.doing(stage_, step);
   progress_.starts_at(step);
   last_save_ = last_step_ = std::chrono::steady_clock::now();
+}
+
+void TrainingLoop::set_anchors(int64_t every, std::function<int64_t()> limit) {
+  add("oldest_anchor", oldest_anchor_);
+  anchor_every_ = every;
+  anchor_limit_ = std::move(limit);
+}
+
+// The newest two of at most this step, newest first.
+std::vector<int64_t> TrainingLoop::anchors(int64_t at_most) const {
+  const int64_t newest = at_most / anchor_every_ * anchor_every_;
+  if (newest == 0) return {0};
+  return {newest, newest - anchor_every_};
+}
+
+// Whatever happens next, training may want to go back to one of these.
+std::vector<int64_t> TrainingLoop::held_anchors(int64_t completed) const {
+  if (anchor_every_ == 0) return {};
+  auto held = anchors(completed);
+  const auto limited = anchors(std::min(anchor_limit_(), completed));
+  held.insert(held.end(), limited.begin(), limited.end());
+  return held;
+}
+
+int64_t TrainingLoop::step_back(int64_t at_most, bool further) {
+  finish();
+  auto candidates = anchors(at_most);
+  if (further && candidates.size() > 1) std::swap(candidates.front(), candidates.back());
+  std::erase_if(candidates, [this](int64_t step) { return step < oldest_anchor_; });
+  const int64_t oldest = oldest_anchor_;
+  int64_t step = 0;
+  on_root(context_.world, [&] {
+    step = load_anchor(candidates);
+    cut_back(step);
+  });
+  broadcast(context_.world, step);
+  share();
+  oldest_anchor_ = oldest;
+  go_on_at(step);
   return step;
+}
+
+// The first of them that is whole.
+int64_t TrainingLoop::load_anchor(const std::vector<int64_t>& candidates) {
+  for (size_t i = 0; i < candidates.size(); ++i) try {
+      load(directory_.load(candidates[i]));
+      return candidates[i];
+    } catch (const Error& problem) {
+      if (i + 1 == candidates.size()) throw;
+      log::warn("{}; stepping back to the checkpoint of step {} instead", problem.what(),
+                candidates[i + 1]);
+    }
+  throw Error(detail::concatenate(directory_.path_of(oldest_anchor_).string(),
+                                  ": is the oldest checkpoint to step back to, and the training "
+                                  "diverged before; lower the learning rate and start anew"));
+}
+
+void TrainingLoop::cut_back(int64_t step) {
+  metrics_.cut_back(step);
+  events_->cut_back(step);
 }
 
 void TrainingLoop::load(const Checkpoint& checkpoint) {
@@ -142,6 +214,11 @@ void TrainingLoop::log(int64_t step, const Figures& figures) {
   nlohmann::ordered_json line{{"step", step}};
   for (const auto& [name, value] : figures) line[name] = value;
   metrics_.write(line);
+  events_->write_scalars(step, figures);
+}
+
+void TrainingLoop::log_image(int64_t step, const std::string& tag, const torch::Tensor& pixels) {
+  events_->write_image(step, tag, pixels);
 }
 
 void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figures) {
@@ -167,7 +244,8 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
   note_step();
   if (asked[2].item<double>() > 0) finish();
   const bool stop = asked[0].item<double>() > 0 && completed < total_steps_;
-  const bool by_steps = config_.steps > 0 && completed % config_.steps == 0;
+  const auto every = [&](int64_t steps) { return steps > 0 && completed % steps == 0; };
+  const bool by_steps = every(config_.steps) || every(anchor_every_);
   if (stop || by_steps || asked[1].item<double>() > 0) save(completed);
   context_.world.doing(stage_, completed);
   if (!stop) return;
@@ -179,13 +257,20 @@ void TrainingLoop::end_step(int64_t step, const std::function<Figures()>& figure
 
 void TrainingLoop::save(int64_t completed) {
   const auto begin = std::chrono::steady_clock::now();
+  // Of the older ones some may be gone from now on.
+  if (anchor_every_ > 0)
+    oldest_anchor_ = std::max(
+        oldest_anchor_,
+        std::min(anchors(completed).back(), anchors(std::min(anchor_limit_(), completed)).back()));
   if (context_.world.is_root()) {
     auto numbers = nlohmann::json::object();
     for (const auto& [name, number] : integers_) numbers[name] = *number;
     for (const auto& [name, number] : reals_) numbers[name] = *number;
     for (const auto& [name, reducer] : reducers_) numbers[name + ".borders"] = reducer->borders();
     const LongWork busy(context_.world);  // it may have to wait for the one before
-    writer_.save(completed, tensors_, std::move(numbers));
+    writer_.save(
+        completed, tensors_, std::move(numbers),
+        anchor_every_ > 0 ? anchors(std::min(anchor_limit_(), completed)) : std::vector<int64_t>{});
     ++checkpoints_;
   }
   last_save_ = std::chrono::steady_clock::now();

@@ -5,6 +5,7 @@
 #include "io/checkpoint_writer.hpp"
 #include "io/metrics_log.hpp"
 #include "io/stage_state.hpp"
+#include "io/tensorboard_log.hpp"
 #include "stages/run_context.hpp"
 #include "stages/training/progress.hpp"
 
@@ -62,8 +63,21 @@ class TrainingLoop {
   void add_buffers(const std::string& prefix, torch::nn::Module& module);
 
   // Loads the newest checkpoint that is whole (a damaged one is passed over with a warning), cuts
-  // metrics.jsonl back to it, and returns the first step to do. Collective.
+  // metrics.jsonl and the event file back to it, and returns the first step to do. Collective.
   int64_t start();
+
+  // Before start(): anchors, checkpoints of step 0 and of every so many steps, to step back to. Of
+  // these the newest two stay whatever `keep` says, and the newest two of at most `limit()`. That
+  // an interruption leaves checkpoints in other places does not change where training steps back
+  // to.
+  void set_anchors(int64_t every, std::function<int64_t()> limit);
+  // Goes back, in the middle of the training, to the newest anchor of at most this step, or to the
+  // one before where `further` (and where there is one; either way the other one where it is
+  // damaged); metrics.jsonl and the event file too. Returns its step, the next one to do. Throws
+  // Error when there is none. Collective.
+  int64_t step_back(int64_t at_most, bool further);
+  // A checkpoint out of turn; those of later steps are removed.
+  void checkpoint(int64_t completed) { save(completed); }
 
   // After each step. `figures` is called on every rank (it may communicate) when a line is due: the
   // line goes to metrics.jsonl and the progress display. Begins a checkpoint when one is due.
@@ -74,6 +88,9 @@ class TrainingLoop {
   void finish();
   // A line out of turn (validation results), under its own keys.
   void log(int64_t step, const Figures& figures);
+  // A picture for TensorBoard: (C, H, W) uint8, C = 1 or 3. Does nothing on other ranks than the
+  // root.
+  void log_image(int64_t step, const std::string& tag, const torch::Tensor& pixels);
   bool log_due(int64_t step) const;
   // Images a second since start().
   double rate() const { return progress_.rate(); }
@@ -91,6 +108,11 @@ class TrainingLoop {
  private:
   void load(const Checkpoint& checkpoint);
   void share();
+  void go_on_at(int64_t step);
+  void cut_back(int64_t step);
+  std::vector<int64_t> anchors(int64_t at_most) const;
+  std::vector<int64_t> held_anchors(int64_t completed) const;
+  int64_t load_anchor(const std::vector<int64_t>& candidates);
   void save(int64_t completed);
   void note_step();
   void note_times();
@@ -102,12 +124,16 @@ class TrainingLoop {
   int64_t log_every_;
   CheckpointDirectory directory_;
   MetricsLog metrics_;
+  std::shared_ptr<TensorboardLog> events_;  // shared with the writer's thread
   CheckpointWriter writer_;
   Progress progress_;
   std::vector<std::pair<std::string, torch::Tensor>> tensors_;
   std::vector<std::pair<std::string, int64_t*>> integers_;
   std::vector<std::pair<std::string, double*>> reals_;
   std::vector<std::pair<std::string, GradientReducer*>> reducers_;
+  int64_t anchor_every_ = 0;  // 0: no anchors
+  std::function<int64_t()> anchor_limit_;
+  int64_t oldest_anchor_ = 0;
   int64_t checkpoints_ = 0;
   std::chrono::duration<double> stall_{0};
   std::chrono::steady_clock::time_point last_save_, last_step_;

@@ -50,5 +50,25 @@ TEST(DealGroups, KeepsTheGroupsOfTheGlobalBatch) {
   EXPECT_TRUE(deal_groups(8, 4, 0, 4).empty());
 }
 
+TEST(DealRounds, CutsARanksGroupsIntoBatchesOfTheirOwn) {
+  std::vector<int64_t> all(24);
+  std::iota(all.begin(), all.end(), 0);
+  const auto expected = groups_of(all, 4);
+  for (const int size : {1, 2, 3, 8})
+    for (const int64_t limit : {0, 4, 8, 12, 100}) {
+      std::vector<std::vector<int64_t>> dealt;
+      for (int rank = 0; rank < size; ++rank)
+        for (const auto& round : deal_rounds(24, 4, limit, rank, size)) {
+          ASSERT_FALSE(round.empty());
+          if (limit > 0) EXPECT_LE(static_cast<int64_t>(round.size()), limit);
+          for (auto& group : groups_of(round, 4)) dealt.push_back(group);
+        }
+      std::sort(dealt.begin(), dealt.end());
+      EXPECT_EQ(dealt, expected) << size << " ranks, at most " << limit;
+    }
+  EXPECT_EQ(deal_rounds(24, 4, 8, 0, 1).size(), 3U);
+  EXPECT_EQ(deal_rounds(24, 4, 0, 0, 1).size(), 1U);
+}
+
 }  // namespace
 }  // namespace stylescope

@@ -1,9 +1,10 @@
-// The whole training loop against golden "loop", run A: 20 iterations in float64 with every random
-// draw given. Runs on 1, 2 and 4 ranks: with 4, two ranks are dealt no minibatch-stddev group and
-// take part with zeros.
+// The whole training loop against golden "loop", its runs A (no augmentation), B and C (adaptive
+// augmentation): 20 iterations in float64 with every random draw given. Runs on 1, 2 and 4 ranks:
+// with 4, two ranks are dealt no minibatch-stddev group and take part with zeros.
 #include "stages/gan/gan_trainer.hpp"
 #include "stages/networks/state.hpp"
 #include "tests/support/golden.hpp"
+#include "tests/support/golden_augment.hpp"
 #include "tests/support/golden_weights.hpp"
 #include "tests/support/world.hpp"
 
@@ -87,8 +88,12 @@ DiscriminatorOptions discriminator_options() {
   return options;
 }
 
-GanConfig config() {
+// `run`: A, B or C.
+GanConfig config(const std::string& run) {
   GanConfig c;
+  c.augment.mode = run == "A" ? "off" : "ada";
+  c.augment.kimg = 0.2;
+  c.augment.p = run == "C" ? 0.8 : 0;
   c.batch = kBatch;
   c.z_dim = c.w_dim = 64;
   c.mbstd_group = 4;
@@ -100,7 +105,7 @@ GanConfig config() {
 }
 
 void expect_near(const std::string& key, int64_t step, double actual, double tolerance) {
-  const double expected = golden::load("loop").at("A/" + key)[step].item<double>();
+  const double expected = golden::load("loop").at(key)[step].item<double>();
   EXPECT_LE(std::abs(actual - expected), tolerance * std::max(std::abs(expected), 1e-3))
       << key << " at " << step;
 }
@@ -109,7 +114,7 @@ void expect_near(const std::string& key, int64_t step, double actual, double tol
 void expect_checksums(const std::string& key, const std::string& prefix,
                       const std::vector<std::pair<std::string, torch::Tensor>>& tensors,
                       double tolerance) {
-  const auto rows = golden::load("loop").at("A/" + key);
+  const auto rows = golden::load("loop").at(key);
   ASSERT_EQ(rows.size(0), static_cast<int64_t>(tensors.size())) << key;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [name, tensor] = tensors[i];
@@ -146,7 +151,21 @@ torch::Tensor adam_square(GanTrainer& trainer, const std::string& network) {
   return {};
 }
 
-TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
+struct LoopCase {
+  std::string run;
+  int64_t batch_per_rank;  // 0: all at once; 4: one minibatch-stddev group at a time
+};
+
+class GanLoop : public testing::TestWithParam<LoopCase> {};
+INSTANTIATE_TEST_SUITE_P(Golden, GanLoop,
+                         testing::Values(LoopCase{"A", 0}, LoopCase{"A", 4}, LoopCase{"B", 0},
+                                         LoopCase{"C", 0}, LoopCase{"C", 4}),
+                         [](const auto& info) {
+                           return info.param.run + std::to_string(info.param.batch_per_rank);
+                         });
+
+TEST_P(GanLoop, TwentyIterations) {
+  const std::string run = GetParam().run + "/";
   auto& world = testing_support::world();
   torch::manual_seed(1);
   Generator generator(generator_options()), average(generator_options());
@@ -162,10 +181,14 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
   GoldenDraws draws;
   ReducerOptions several;  // buckets
   several.bucket_mb = 0.05;
-  GanTrainer trainer(config(), generator, discriminator, average, world, draws, several);
+  golden::LoopAugmentSource augmentation;
+  auto c = config(GetParam().run);
+  c.batch_per_rank = GetParam().batch_per_rank;
+  GanTrainer trainer(c, generator, discriminator, average, world, draws, augmentation, several);
   EXPECT_GT(trainer.generator_reducer().borders().size(), 3U);
   EXPECT_GT(trainer.discriminator_reducer().borders().size(), 3U);
-  const double tolerance = world.size() == 1 ? 1e-11 : 1e-8;
+  const bool one_sum = world.size() == 1 && c.batch_per_rank == 0;
+  const double tolerance = one_sum ? 1e-11 : 1e-8;
   for (int64_t step = 0; step < 20; ++step) {
     RealBatch batch;
     std::vector<int64_t> rows;
@@ -173,18 +196,23 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
     batch.images = reals.index_select(0, torch::tensor(rows, torch::kInt64));
     const auto figures = trainer.step(step, batch);
 
-    expect_near("loss/Gmain", step, figures.loss_g, tolerance);
-    expect_near("loss/Dmain", step, figures.loss_d, tolerance);
-    expect_near("sign/Dmain_real", step, figures.sign_real, tolerance);
+    expect_near(run + "loss/Gmain", step, figures.loss_g, tolerance);
+    expect_near(run + "loss/Dmain", step, figures.loss_d, tolerance);
+    expect_near(run + "sign/Dmain_real", step, figures.sign_real, tolerance);
     EXPECT_EQ(figures.ran_path, step % 4 == 0);
     EXPECT_EQ(figures.ran_r1, step % 16 == 0);
-    if (figures.ran_path) expect_near("loss/Greg", step, figures.path_loss, tolerance);
-    if (figures.ran_r1) expect_near("loss/Dreg", step, figures.r1_loss, tolerance);
-    expect_near("pl/mean", step, trainer.path_length_mean(), tolerance);
+    if (figures.ran_path) expect_near(run + "loss/Greg", step, figures.path_loss, tolerance);
+    if (figures.ran_r1) expect_near(run + "loss/Dreg", step, figures.r1_loss, tolerance);
+    expect_near(run + "pl/mean", step, trainer.path_length_mean(), tolerance);
     EXPECT_EQ(figures.non_finite, 0);
+    if (c.augment.mode == "ada") {
+      expect_near(run + "ada/p_used", step, figures.augment_p, 1e-12);
+      expect_near(run + "ada/p_after", step, trainer.ada().p(), 1e-12);
+      if ((step + 1) % 4 == 0) expect_near(run + "ada/rt", step, trainer.ada().rt(), 1e-12);
+    }
 
     const auto w_avg = generator->w_avg();
-    const auto w_row = golden::load("loop").at("A/w_avg")[step];
+    const auto w_row = golden::load("loop").at(run + "w_avg")[step];
     EXPECT_NEAR(w_avg.norm().item<double>(), w_row[1].item<double>(),
                 tolerance * w_row[1].item<double>());
     EXPECT_NEAR(w_avg.dot(golden::probe("G.mapping.w_avg", {64})).item<double>(),
@@ -194,13 +222,14 @@ TEST(GanLoop, TwentyIterationsOfGoldenRunA) {
     if (done == 1 || done == 4 || done == 17 || done == 20) {
       char after[32];
       std::snprintf(after, sizeof after, "chk/after%02ld/", static_cast<long>(done));
-      const double bound = world.size() == 1 ? kWeights : 1e-8;
-      expect_checksums(after + std::string("G"), "G.", state_of(*generator), bound);
-      expect_checksums(after + std::string("D"), "D.", state_of(*discriminator), bound);
-      expect_checksums(after + std::string("G_ema"), "G.", state_of(*average), bound);
-      expect_checksums(after + std::string("adam_v_G"), "G.",
-                       split_like(*generator, adam_square(trainer, "g")), bound * 10);
-      expect_checksums(after + std::string("adam_v_D"), "D.",
+      const std::string chk = run + after;
+      const double bound = one_sum ? kWeights : 1e-8;
+      expect_checksums(chk + "G", "G.", state_of(*generator), bound);
+      expect_checksums(chk + "D", "D.", state_of(*discriminator), bound);
+      expect_checksums(chk + "G_ema", "G.", state_of(*average), bound);
+      expect_checksums(chk + "adam_v_G", "G.", split_like(*generator, adam_square(trainer, "g")),
+                       bound * 10);
+      expect_checksums(chk + "adam_v_D", "D.",
                        split_like(*discriminator, adam_square(trainer, "d")), bound * 10);
     }
   }

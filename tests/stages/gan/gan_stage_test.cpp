@@ -6,6 +6,7 @@
 #include "io/base/error.hpp"
 #include "io/image_set.hpp"
 #include "io/metrics_log.hpp"
+#include "io/safetensors.hpp"
 #include "io/sha256.hpp"
 #include "stages/artifacts.hpp"
 #include "tests/support/shared_run.hpp"
@@ -135,6 +136,111 @@ TEST(GanStage, ResumesToTheSameBits) {
     EXPECT_EQ(sha256_of_file(shared.path() / "undisturbed" / file),
               sha256_of_file(shared.path() / "resumed" / file))
         << file;
+}
+
+TEST(GanStage, ImagesAtATimeDoNotChangeTheResult) {
+  SharedRun shared(world(), write_images);
+  auto config = tiny(20);
+  config.batch = 24;
+  config.kimg = 0.48;
+  StopSignal stop;
+  run_stage(run_gan, config, world(), shared.path(), "whole", stop);
+  config.batch_per_rank = 8;
+  run_stage(run_gan, config, world(), shared.path(), "rounds", stop);
+  if (!world().is_root()) return;
+  expect_same_lines(shared.path() / "whole", shared.path() / "rounds", 1e-8);
+  expect_same_tensors(shared.path() / "whole" / "generator.safetensors",
+                      shared.path() / "rounds" / "generator.safetensors", 1e-8);
+}
+
+// A learning rate that no training survives, and a way back that makes it a small one.
+GanConfig diverging() {
+  auto config = tiny(20);
+  config.learning_rate = 1;
+  config.sentinel.patience = 3;
+  config.sentinel.logit_gap = 50;
+  config.sentinel.learning_rate_factor = 1e-4;
+  config.sentinel.anchor_kimg = 0.024;  // two steps
+  return config;
+}
+
+std::vector<nlohmann::json> step_backs(const fs::path& out) {
+  return fs::exists(out / "step_backs.jsonl") ? read_metrics(out / "step_backs.jsonl")
+                                              : std::vector<nlohmann::json>{};
+}
+
+TEST(GanStage, StepsBackFromADivergence) {
+  SharedRun shared(world(), write_images);
+  StopSignal stop;
+  const auto metrics = run_stage(run_gan, diverging(), world(), shared.path(), "out", stop);
+  EXPECT_EQ(metrics.at("step_backs"), 1);
+  if (!world().is_root()) return;
+  const auto events = step_backs(shared.path() / "out");
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_LE(events[0].at("back_to"), events[0].at("step"));
+  EXPECT_NE(events[0].at("reason").get<std::string>().find("since step"), std::string::npos);
+  // No step twice, none missing.
+  const auto lines = read_metrics(shared.path() / "out" / artifacts::metrics_log);
+  ASSERT_EQ(lines.size(), 20U);
+  for (size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i].at("step"), i);
+}
+
+// Stopped anywhere, before, in and after the divergence, it ends in the same bits.
+TEST(GanStage, ResumesAroundADivergenceToTheSameBits) {
+  SharedRun shared(world(), write_images);
+  {
+    StopSignal stop;
+    run_stage(run_gan, diverging(), world(), shared.path(), "undisturbed", stop);
+  }
+  for (bool done = false; !done;) {
+    StopSignal stop;
+    if (world().rank() == world().size() - 1) std::raise(SIGUSR1);
+    try {
+      run_stage(run_gan, diverging(), world(), shared.path(), "resumed", stop);
+      done = true;
+    } catch (const Interrupted&) {
+    }
+  }
+  if (!world().is_root()) return;
+  for (const char* file : {"generator.safetensors", "discriminator.safetensors", "metrics.jsonl"})
+    EXPECT_EQ(sha256_of_file(shared.path() / "undisturbed" / file),
+              sha256_of_file(shared.path() / "resumed" / file))
+        << file;
+}
+
+TEST(GanStage, GivesUpAfterItsRetries) {
+  SharedRun shared(world(), write_images);
+  StopSignal stop;
+  auto config = diverging();
+  config.sentinel.learning_rate_factor = 1;  // it diverges again
+  config.sentinel.retries = 4;
+  try {
+    run_stage(run_gan, config, world(), shared.path(), "out", stop);
+    FAIL() << "it trained on";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("gan.learning_rate"), std::string::npos);
+  }
+  world().barrier();
+  if (world().is_root()) EXPECT_EQ(step_backs(shared.path() / "out").size(), 4U);
+}
+
+TEST(GanStage, StartsFromGivenWeights) {
+  SharedRun shared(world(), write_images);
+  StopSignal stop;
+  run_stage(run_gan, tiny(8), world(), shared.path(), "first", stop);
+  auto config = tiny(1);
+  config.learning_rate = 0;
+  config.init_generator = (shared.path() / "first" / "generator.safetensors").string();
+  config.init_discriminator = (shared.path() / "first" / "discriminator.safetensors").string();
+  config.freeze_d = 3;
+  run_stage(run_gan, config, world(), shared.path(), "second", stop);
+  if (!world().is_root()) return;
+  for (const char* file : {"generator.safetensors", "discriminator.safetensors"}) {
+    auto first = read_safetensors((shared.path() / "first" / file).string());
+    auto second = read_safetensors((shared.path() / "second" / file).string());
+    for (const auto& [name, tensor] : first.tensors)
+      if (name != "mapping.w_avg") EXPECT_TRUE(torch::equal(tensor, second.at(name))) << name;
+  }
 }
 
 TEST(GanStage, NamesWhatDoesNotFit) {

@@ -150,6 +150,34 @@ TEST(TrainingLoop, StopsAfterAGivenStepWithTheCheckpointOnDisk) {
   }
 }
 
+TEST(TrainingLoop, TheEventFileGoesOnFromTheCheckpoint) {
+  const auto event_file = [](Counter& counter) {
+    return TensorboardLog(counter.context().out_dir);
+  };
+  size_t bytes_without_stop = 0;
+  for (const bool stopped : {false, true}) {
+    SharedRun shared(world(), [](const fs::path&) {});
+    CheckpointConfig config = never();
+    config.steps = 4;
+    if (stopped) {
+      Counter counter(world(), shared.path());
+      counter.in_step = [](int64_t step) {
+        if (step == 6) throw Error("killed");
+      };
+      EXPECT_THROW(counter.run(config), Error);
+    }
+    world().barrier();
+    Counter next(world(), shared.path());
+    next.run(config);
+    if (!world().is_root()) continue;
+    EXPECT_EQ(next.first, stopped ? 4 : 0);
+    // The steps 4 and 5 were done twice, and stand there once.
+    const size_t bytes = fs::file_size(event_file(next).file());
+    if (!stopped) bytes_without_stop = bytes;
+    EXPECT_EQ(bytes, bytes_without_stop);
+  }
+}
+
 TEST(TrainingLoop, ASignalToOneRankStopsAll) {
   SharedRun shared(world(), [](const fs::path&) {});
   Counter counter(world(), shared.path());
