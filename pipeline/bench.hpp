@@ -20,14 +20,27 @@ namespace stylescope {
 struct OpsBench {
   int64_t batch = 8, channels = 64, resolution = 64;  // of each rank
 };
+// Through which operations the GAN's networks run (networks/numerics.hpp): ours, LibTorch's own, or
+// both in turn, to compare.
+enum class Compared { fast, reference, both };
+// The operations that are run, those that a report is about first.
+std::vector<Operations> operations_of(Compared compared);
+
 struct TrainBench {
   int64_t batch = 32;  // of all ranks together
   int64_t resolution = 64, channel_base = 16384, channel_max = 512, image_channels = 3;
   int64_t depth = 50, width = 64;  // of the ResNet
+  int64_t mapping_layers = 2;
+  Compared compared = Compared::both;
+  std::optional<torch::Dtype> half{};  // of the features; with a clamp of 256
+  bool profile = false;                // of an iteration, too
 };
 struct GenerateBench {
   int64_t batch = 16;  // of each rank
   int64_t resolution = 64, channel_base = 16384, channel_max = 512, image_channels = 3;
+  int64_t mapping_layers = 2;
+  Compared compared = Compared::both;
+  std::optional<torch::Dtype> half{};
 };
 struct LoaderBench {
   int64_t images = 1024, batch = 32;  // of each rank
@@ -58,7 +71,8 @@ struct ScaleBench {
 // upfirdn2d, bias_act and modulated_conv2d, forward and backward, beside the same functions in
 // plain LibTorch operations, a memory copy and a matrix product.
 BenchReport bench_ops(const OpsBench& bench, const Launch& at, double seconds);
-// The GAN's training step, by phase, and a ResNet's; random images, no files.
+// The GAN's training step, by phase, and a ResNet's; random images, no files. Beside it the same
+// step through plain LibTorch operations.
 BenchReport bench_train(const TrainBench& bench, const Launch& at, double seconds);
 // Images from an untrained generator: latency of one, rate of a batch.
 BenchReport bench_generate(const GenerateBench& bench, const Launch& at, double seconds);

@@ -19,6 +19,11 @@ struct PerResult final : at::ObserverContext {
   double factor;
 };
 
+// One of our convolutions (stages/ops/winograd), which says itself what a direct one would take;
+// the products inside are not counted again.
+struct Whole final : at::ObserverContext {};
+thread_local int inside = 0;
+
 double numel(const c10::IValue& value) { return static_cast<double>(value.toTensor().numel()); }
 
 // Multiply-adds that one value of the input (transposed) or of the result takes part in: the weight
@@ -31,6 +36,12 @@ double per_value(const c10::IValue& weight) {
 std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& call) {
   const std::string_view name = call.name();
   const auto in = call.inputs();
+  if (name == "stylescope::winograd") {
+    operations += in[0].toDouble();
+    ++inside;
+    return std::make_unique<Whole>();
+  }
+  if (inside > 0) return nullptr;
   if (name == "aten::convolution") {  // input, weight, bias, stride, padding, dilation, transposed
     if (!in[6].toBool()) return std::make_unique<PerResult>(per_value(in[1]));
     operations += numel(in[0]) * per_value(in[1]);
@@ -47,8 +58,10 @@ std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& call) {
 }
 
 void end(const at::RecordFunction& call, at::ObserverContext* context) {
-  if (context)
-    operations += dynamic_cast<PerResult*>(context)->factor * numel(call.outputs().front());
+  if (const auto* result = dynamic_cast<PerResult*>(context))
+    operations += result->factor * numel(call.outputs().front());
+  else if (context)
+    --inside;
 }
 
 }  // namespace

@@ -40,6 +40,10 @@ BenchNetworks networks_of(const TrainBench& bench) {
   networks.gan.mbstd_group = largest_divisor(bench.batch, 4);
   networks.gan.channel_base = bench.channel_base;
   networks.gan.channel_max = bench.channel_max;
+  networks.gan.augment.mode = "off";
+  networks.gan.mapping_layers = bench.mapping_layers;
+  if (bench.half)
+    networks.gan.half_precision = *bench.half == torch::kBFloat16 ? "bfloat16" : "float16";
   networks.generator = generator_options(networks.gan, bench.resolution, bench.image_channels, 0);
   networks.discriminator = discriminator_options(networks.gan, networks.generator);
   ResNetOptions resnet;

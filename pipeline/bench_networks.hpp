@@ -29,6 +29,7 @@ struct BenchNetworks {
   ReducerOptions reduction;
 };
 
+// Of fast operations.
 BenchNetworks networks_of(const TrainBench& bench);
 // Without a data set the number of classes is not known: two.
 BenchNetworks networks_of(const Config& config);

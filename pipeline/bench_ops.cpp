@@ -1,6 +1,8 @@
 #include "distributed/random.hpp"
 #include "pipeline/bench.hpp"
 #include "pipeline/bench_timing.hpp"
+#include "stages/augment/affine_sample.hpp"
+#include "stages/augment/plan.hpp"
 #include "stages/networks/layers.hpp"
 #include "stages/ops/bias_act.hpp"
 #include "stages/ops/modulated_conv2d.hpp"
@@ -54,6 +56,16 @@ torch::Tensor plain_modulated(const Tensors& in, int64_t up, const torch::Tensor
   return y.reshape({n, weight.size(0), y.size(2), y.size(3)});
 }
 
+// Where the augmentation of a training reads its images: every geometric change at random.
+std::vector<AffineMap> random_maps(const OpsBench& b) {
+  KeyedAugmentSource source(0);
+  const auto plan = make_plan(operations_of("bg"), source.draws(0, "bench.ops", b.batch), 1,
+                              {3, b.resolution, b.resolution});
+  std::vector<AffineMap> maps;
+  for (const auto& image : plan.images) maps.push_back(image.inverse);
+  return maps;
+}
+
 std::vector<Case> cases(const OpsBench& b, const Launch& at) {
   const auto x =
       fastest_layout(random("bench.ops.x", {b.batch, b.channels, b.resolution, b.resolution}, at));
@@ -76,6 +88,11 @@ std::vector<Case> cases(const OpsBench& b, const Launch& at) {
   const auto plain = [filter](int64_t factor) {
     return [=](const Tensors& in) { return plain_modulated(in, factor, filter); };
   };
+  const auto pictures = random("bench.ops.images", {b.batch, 3, b.resolution, b.resolution}, at);
+  const auto pixels = static_cast<double>(pictures.numel());
+  const auto resampled = [maps = random_maps(b), size = b.resolution](auto apply) {
+    return [=](const Tensors& in) { return apply(in[0], maps, size, size); };
+  };
   using Apply = torch::Tensor (*)(const torch::Tensor&, const torch::Tensor&, Factor, Factor,
                                   Padding, bool, double);
   const Apply fast = upfirdn2d, slow = upfirdn2d_plain;
@@ -88,6 +105,12 @@ std::vector<Case> cases(const OpsBench& b, const Launch& at) {
        {x, bias},
        2 * size,
        3 * size},
+      {"affine_sample (augmentation)",
+       resampled(affine_sample),
+       resampled(affine_sample_plain),
+       {pictures},
+       2 * pixels,
+       2 * pixels},
       {"modulated_conv2d 3x3", modulated(1), plain(1), {x, weight, styles}},
       {"modulated_conv2d 3x3 up 2", modulated(2), plain(2), {x, weight, styles}},
   };

@@ -56,7 +56,8 @@ CLI::Option* number(CLI::App* app, const char* name, int64_t& value, int64_t lea
 // A benchmark as a subcommand, with the options that all of them have.
 CLI::App* add_benchmark(CLI::App& app, const Shared& command, const char* name, const char* help,
                         std::function<BenchReport(const Launch&)> run,
-                        std::function<void()> check = {}) {
+                        std::function<void()> check = {},
+                        const std::vector<std::string>& precisions = {"float32", "float64"}) {
   CLI::App* sub = app.add_subcommand(name, help);
   sub->add_flag("--json", command->json, "one JSON object instead of a table");
   sub->add_option("--seconds", command->seconds, "time for each measurement")
@@ -68,7 +69,7 @@ CLI::App* add_benchmark(CLI::App& app, const Shared& command, const char* name, 
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   sub->add_option("--precision", command->precision)
-      ->check(CLI::IsMember({"float32", "float64"}))
+      ->check(CLI::IsMember(precisions))
       ->capture_default_str();
   sub->callback([command = command.get(), run, check] {
     command->chosen = run;
@@ -83,7 +84,29 @@ void add_network_options(CLI::App* app, Networks& bench) {
   number(app, "--channel-base", bench.channel_base, 1, 1 << 20, "channels at r: at most this / r");
   number(app, "--channel-max", bench.channel_max, 1, 1 << 16, "channels at most");
   number(app, "--channels", bench.image_channels, 1, 64, "of the images");
+  number(app, "--mapping-layers", bench.mapping_layers, 1, 64, "of the mapping network");
 }
+
+template <class Networks>
+void add_ops_option(CLI::App* sub, Networks& bench) {
+  sub->add_option_function<std::string>(
+         "--ops",
+         [&bench](const std::string& name) {
+           bench.compared = name == "fast"        ? Compared::fast
+                            : name == "reference" ? Compared::reference
+                                                  : Compared::both;
+         },
+         "fast, reference (plain LibTorch operations), or both in turn (default)")
+      ->check(CLI::IsMember({"fast", "reference", "both"}));
+}
+
+// Types of --precision that are of the features alone: weights stay float32.
+std::optional<torch::Dtype> half_of(const std::string& precision) {
+  if (precision == "bfloat16") return torch::kBFloat16;
+  if (precision == "float16") return torch::kFloat16;
+  return {};
+}
+const std::vector<std::string> kAnyPrecision{"float32", "float64", "bfloat16", "float16"};
 
 template <class Networks>
 void check_networks(const Networks& bench) {
@@ -118,7 +141,14 @@ void add_train(CLI::App& app, const Shared& c) {
   auto* sub = add_benchmark(
       app, c, "train", "training steps of the GAN, by phase, and of a ResNet",
       [c = c.get()](const Launch& at) { return bench_train(c->train, at, c->seconds); },
-      [c = c.get()] { check_networks(c->train); });
+      [c = c.get()] {
+        check_networks(c->train);
+        c->train.half = half_of(c->precision);
+      },
+      kAnyPrecision);
+  add_ops_option(sub, c->train);
+  sub->add_flag("--profile", c->train.profile,
+                "where the time of an iteration goes, too (on the CPU)");
   add_training_options(sub, c->train, "images a step, of all ranks together");
 }
 
@@ -133,8 +163,13 @@ void add_generate_bench(CLI::App& app, const Shared& c) {
   auto* sub = add_benchmark(
       app, c, "generate", "images from a generator: latency and rate",
       [c = c.get()](const Launch& at) { return bench_generate(c->generate, at, c->seconds); },
-      [c = c.get()] { check_networks(c->generate); });
+      [c = c.get()] {
+        check_networks(c->generate);
+        c->generate.half = half_of(c->precision);
+      },
+      kAnyPrecision);
   add_network_options(sub, c->generate);
+  add_ops_option(sub, c->generate);
   number(sub, "--batch", c->generate.batch, 1, 65536, "images at a time on a rank");
 }
 
@@ -213,6 +248,7 @@ std::vector<std::string> words_of(const BenchCommand& c) {
     add("--channel-base", c.train.channel_base, usual.channel_base);
     add("--channel-max", c.train.channel_max, usual.channel_max);
     add("--channels", c.train.image_channels, usual.image_channels);
+    add("--mapping-layers", c.train.mapping_layers, usual.mapping_layers);
     add("--width", c.train.width, usual.width);
   }
   return words;

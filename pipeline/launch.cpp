@@ -4,6 +4,8 @@
 #include "distributed/host.hpp"
 #include "distributed/nccl_communicator.hpp"
 #include "io/base/error.hpp"
+#include "io/log.hpp"
+#include "stages/ops/cuda_kernels.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,6 +13,8 @@
 #include <sched.h>
 #include <set>
 #include <unistd.h>
+
+#include <ATen/Context.h>
 
 namespace stylescope {
 namespace {
@@ -109,7 +113,14 @@ Launch launch(Communicator& world, StopSignal& stop, const std::string& device,
               const std::string& precision, int64_t threads, const std::string& backend) {
   const int64_t chosen = threads_for_rank(threads);
   torch::set_num_threads(static_cast<int>(chosen));
+  // float32 means float32: LibTorch convolves float32 images in TF32, with 10 bits of mantissa,
+  // unless told otherwise. StyleGAN2-ADA trains without it, too.
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
   const auto place = choose_device(device);
+  const auto warnings = cuda_kernel_warnings(place);
+  if (world.is_root())
+    for (const auto& warning : warnings) log::warn("{}", warning);
   auto nccl = nccl_world(world, place, backend);
   return {nccl ? *nccl : world,   stop, place, dtype_of(precision), chosen, nccl,
           nccl ? &world : nullptr};

@@ -1,3 +1,7 @@
 #include "pipeline/command.hpp"
+#include "pipeline/host_memory.hpp"
 
-int main(int argc, char** argv) { return stylescope::run_program(argc, argv); }
+int main(int argc, char** argv) {
+  stylescope::keep_freed_memory();
+  return stylescope::run_program(argc, argv);
+}

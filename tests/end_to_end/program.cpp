@@ -179,6 +179,7 @@ std::map<std::string, std::string> significant_files(const fs::path& run) {
     const std::string name = fs::relative(entry.path(), run).string();
     const bool tells_times = name.ends_with("stage.json") || name.ends_with(".log") ||
                              name.ends_with(".lock") || name.ends_with(".outcome.json") ||
+                             name.find("/events.out.tfevents.") != std::string::npos ||
                              name.starts_with("report/") || name.find('/') == std::string::npos;
     if (!entry.is_regular_file() || tells_times || name.find("/checkpoints/") != std::string::npos)
       continue;

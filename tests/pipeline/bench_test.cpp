@@ -4,9 +4,11 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "pipeline/bench_profile.hpp"
 #include "pipeline/bench_steps.hpp"
 #include "pipeline/bench_timing.hpp"
 #include "pipeline/scale_run.hpp"
+#include "stages/ops/winograd.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <numeric>
@@ -20,7 +22,7 @@ namespace {
 using testing_support::TempDir;
 
 constexpr double kSeconds = 0.01;
-constexpr TrainBench kTinyTraining{4, 16, 64, 8, 1, 18, 4};
+constexpr TrainBench kTinyTraining{4, 16, 64, 8, 1, 18, 8};
 
 class Bench : public testing::TestWithParam<torch::Dtype> {
  protected:
@@ -45,11 +47,48 @@ class Bench : public testing::TestWithParam<torch::Dtype> {
   Launch at_{world_, stop_, torch::kCPU, GetParam(), 1};
 };
 
-TEST_P(Bench, Ops) { checked(bench_ops({2, 4, 8}, at_, kSeconds), 10); }
+TEST_P(Bench, Ops) { checked(bench_ops({2, 4, 8}, at_, kSeconds), 12); }
 
 TEST_P(Bench, Train) {
-  const auto json = checked(bench_train({4, 16, 64, 8, 1, 18, 4}, at_, kSeconds), 6);
+  const auto json = checked(bench_train({4, 16, 64, 8, 1, 18, 8}, at_, kSeconds), 6);
   for (const auto& row : json.at("rows")) EXPECT_GT(row.at("gflop").get<double>(), 0) << row;
+}
+
+// Every phase, and last a step on average, which has all figures.
+TEST_P(Bench, TrainComparesOperations) {
+  auto bench = kTinyTraining;
+  bench.profile = true;
+  const auto tables = checked(bench_train(bench, at_, kSeconds), 6).at("tables");
+  const auto& rows = tables.at("operations").at("rows");
+  ASSERT_EQ(rows.size(), 5);
+  const auto& overall = rows.back();
+  EXPECT_EQ(overall.at("resolution"), 16);
+  EXPECT_EQ(overall.at("dtype"), GetParam() == torch::kFloat64 ? "float64" : "float32");
+  EXPECT_EQ(overall.at("threads"), 1);
+  EXPECT_EQ(overall.at("phases").size(), 4);
+  EXPECT_NEAR(
+      overall.at("ratio").get<double>() * overall.at("reference_images_per_second").get<double>(),
+      overall.at("images_per_second").get<double>(), 1e-6);
+  for (const char* key : {"share_of_peak", "peak_memory"})
+    EXPECT_GT(overall.at(key).get<double>(), 0) << key;
+  double fast = 0, reference = 0;
+  for (const auto& row : tables.at("profile").at("rows")) {
+    fast += row.at("fast_share").get<double>();
+    reference += row.at("reference_share").get<double>();
+  }
+  EXPECT_NEAR(fast, 100, 1e-6);
+  EXPECT_NEAR(reference, 100, 1e-6);
+}
+
+TEST_P(Bench, TrainRunsOneKindOfOperations) {
+  for (const auto compared : {Compared::fast, Compared::reference}) {
+    auto bench = kTinyTraining;
+    bench.compared = compared;
+    const auto json = checked(bench_train(bench, at_, kSeconds), 6);
+    const auto& overall = json.at("tables").at("operations").at("rows").back();
+    EXPECT_TRUE(overall.at("ratio").is_null());
+    EXPECT_GT(overall.at("images_per_second").get<double>(), 0);
+  }
 }
 
 TEST_P(Bench, Generate) { checked(bench_generate({2, 16, 64, 8, 1}, at_, kSeconds), 2); }
@@ -166,6 +205,42 @@ TEST(CountWrong, FindsWhatIsWrong) {
   values[3] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(count_wrong(values, right), 2);
   EXPECT_EQ(count_wrong(torch::ones({4}), right), 4);
+}
+
+TEST(OperationProfile, TellsKindsApart) {
+  const auto x = torch::ones({2, 16, 32, 32}), w = torch::ones({16, 16, 3, 3});
+  const OperationProfile profile;
+  torch::conv2d(x, w, {}, 1, 1);
+  torch::mm(torch::ones({64, 64}), torch::ones({64, 64}));
+  winograd_conv3x3(x, w);
+  const auto times = profile.times();
+  const auto of = [&](OperationKind kind) { return times.seconds[static_cast<size_t>(kind)]; };
+  EXPECT_GT(of(OperationKind::convolution_forward), 0);
+  EXPECT_GT(of(OperationKind::matmul), 0);
+  EXPECT_GT(of(OperationKind::winograd), 0);
+  EXPECT_EQ(of(OperationKind::convolution_backward), 0);
+  EXPECT_EQ(operation_kind("aten::mul"), OperationKind::elementwise);
+  EXPECT_EQ(operation_kind("aten::mkldnn_convolution"), OperationKind::convolution_forward);
+  for (const char* name : {"aten::convolution_backward", "aten::mkldnn_convolution_backward",
+                           "aten::slow_conv2d_backward"})
+    EXPECT_EQ(operation_kind(name), OperationKind::convolution_backward) << name;
+  EXPECT_EQ(operation_kind("aten::copy_"), OperationKind::copy);
+  EXPECT_EQ(operation_kind("stylescope::adam"), OperationKind::optimizer);
+  EXPECT_EQ(operation_kind("c10d::whatever"), OperationKind::other);
+}
+
+// A convolution by fewer multiplications counts as what it computes.
+TEST(FlopCounter, CountsWinogradAsDirect) {
+  const auto x = torch::ones({2, 16, 8, 8}).requires_grad_(true);
+  const auto w = torch::ones({32, 16, 3, 3}).requires_grad_(true);
+  const FlopCounter counter;
+  const auto y = winograd_conv3x3(x, w);
+  const double forward = 2.0 * 9 * 16 * 32 * 2 * 64;
+  EXPECT_EQ(counter.count(), forward);
+  y.sum().backward();
+  EXPECT_EQ(counter.count(), 3 * forward);
+  torch::mm(torch::ones({2, 3}), torch::ones({3, 7}));  // and what comes after counts
+  EXPECT_EQ(counter.count(), 3 * forward + 2 * 2 * 3 * 7);
 }
 
 TEST(FlopCounter, CountsConvolutionsAndProducts) {
