@@ -63,7 +63,7 @@ training() {
 
 # SHA-256 of what has to be the same bits, however it came about: all but times, versions, hosts, logs and checkpoints.
 bits() {
-  (cd "$1" && find . -mindepth 2 -type f ! -path '*/checkpoints/*' ! -name stage.json ! -name '*.log' ! -name '*.lock' \
+  (cd "$1" && find . -mindepth 2 -type f ! -path '*/checkpoints/*' ! -name stage.json ! -name '*.log' ! -name '*.lock' ! -name 'events.out.tfevents.*' \
     -print0 | sort -z | xargs -0 sha256sum)
 }
 

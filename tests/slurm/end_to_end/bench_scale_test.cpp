@@ -19,7 +19,7 @@ const Words kSmallest{
     "bench",  "scale",         "--submit", "--site",   "site.yaml", "--seconds",
     "0",      "--threads",     "1",        "--device", "cpu",       "--batch",
     "4",      "--resolution",  "8",        "--depth",  "18",        "--channel-base",
-    "64",     "--channel-max", "8",        "--width",  "4",         "--out",
+    "64",     "--channel-max", "8",        "--width",  "8",         "--out",
     "scaling"};
 
 Words with(Words words, const Words& more) {
