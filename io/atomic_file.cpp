@@ -104,23 +104,6 @@ void start_writeback(const fs::path& file) {
   ::close(descriptor);
 }
 
-void append_bytes(const fs::path& file, std::string_view bytes) {
-  const auto refuse = [&](int code) {
-    throw Error(file.string() + ": cannot be written (" + std::strerror(code) +
-                "); check the disk's space and permissions, then run again");
-  };
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0) refuse(errno);
-  const off_t before = ::lseek(fd, 0, SEEK_END);
-  const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-  const bool whole = written == static_cast<ssize_t>(bytes.size());
-  const int code = written < 0 ? errno : ENOSPC;
-  // Half a line would spoil the next one.
-  const bool undone = whole || ::ftruncate(fd, before) == 0;
-  ::close(fd);
-  if (!whole || !undone) refuse(code);
-}
-
 std::string read_text(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in) fail(file, "read", errno);

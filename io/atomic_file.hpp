@@ -25,9 +25,6 @@ void sync_to_disk(const std::filesystem::path& file);
 // to wait for. A hint: never fails.
 void start_writeback(const std::filesystem::path& file);
 
-// Appends to a file, which is made when there is none: all of `bytes`, or nothing and an Error.
-void append_bytes(const std::filesystem::path& file, std::string_view bytes);
-
 // The whole content. Throws Error.
 std::string read_text(const std::filesystem::path& file);
 

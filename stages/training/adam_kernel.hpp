@@ -2,8 +2,8 @@
 
 #include <torch/types.h>
 
-// The passes of Adam and of the moving average over flat buffers on the CPU: each value is read and
-// written once. float32 and float64, contiguous.
+// The passes of Adam over flat buffers on the CPU: each value is read and written once. float32 and
+// float64, contiguous.
 namespace stylescope::detail {
 
 // What a step of Adam multiplies by (Kingma and Ba 2015, algorithm 1).
