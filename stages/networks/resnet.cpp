@@ -14,13 +14,22 @@ torch::nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t s
       torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
 }
 
+// The pixels that a 1x1 convolution of this stride looks at.
+torch::Tensor every(int64_t stride, const torch::Tensor& x) {
+  using torch::indexing::Slice;
+  const Slice step(torch::indexing::None, torch::indexing::None, stride);
+  return x.index({Slice(), Slice(), step, step});
+}
+
 // In the type of x, whatever the weights are kept in.
 torch::Tensor convolve(torch::nn::Conv2d& layer, const torch::Tensor& x) {
   const auto& weight = layer->weight;
-  if (x.scalar_type() == weight.scalar_type()) return layer(x);
-  const int64_t padding = weight.size(2) / 2;
-  return torch::conv2d(x, weight.to(x.scalar_type()), {}, layer->options.stride(),
-                       at::IntArrayRef{padding, padding});
+  const int64_t padding = weight.size(2) / 2, stride = layer->options.stride()->front();
+  // oneDNN's backward pass of a strided 1x1 convolution writes past its memory on AVX2 where there
+  // are fewer than eight channels, channels last (LibTorch 2.14.1); the picked pixels are the same.
+  const bool picked = weight.size(2) == 1 && stride > 1 && weight.size(1) < 8;
+  return torch::conv2d(picked ? every(stride, x) : x, weight.to(x.scalar_type()), {},
+                       picked ? 1 : stride, padding);
 }
 
 // Two 3x3 convolutions (depth 18 and 34), or 1x1, 3x3, 1x1 with four times the channels at the end
