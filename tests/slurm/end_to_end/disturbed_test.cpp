@@ -53,7 +53,7 @@ void begin_training(Scene& scene, ClusterRun& run) {
   const auto said = run.submit({"--only", "gan,synthesize"});
   for (const auto& [stage, words] : {std::pair{"gan", "job "}, {"synthesize", "job "}})
     run.expect(said.contains(stage) && said.at(stage).starts_with(words), "submit of a stage");
-  run.watch_until("gan has a checkpoint", 90s,
+  run.watch_until("gan has a checkpoint", 180s,
                   [&](const Moment&) { return run.checkpoint("gan") >= 0; });
 }
 
@@ -68,12 +68,12 @@ Moment watch_restarts(ClusterRun& run, int64_t restarts, std::chrono::seconds de
 // Until the session in progress has written a checkpoint of its own.
 void watch_for_progress(ClusterRun& run) {
   const auto before = run.checkpoint("gan");
-  run.watch_until("gan goes on", 90s,
+  run.watch_until("gan goes on", 180s,
                   [&](const Moment&) { return run.checkpoint("gan") > before; });
 }
 
 void end_training(Scene& scene, ClusterRun& run, int64_t sessions, bool or_more = false) {
-  const auto end = run.watch_to_the_end(150s);
+  const auto end = run.watch_to_the_end(300s);
   run.expect(end.state("gan") == "done" && end.state("synthesize") == "done",
              "all ended, and status says " + end.status.dump());
   const auto had = run.sessions("gan");
@@ -101,12 +101,12 @@ void from_images_to_the_report(Scene& scene, ClusterRun& run) {
   const auto said = run.submit();
   for (const auto& stage : kStages)
     run.expect(said.contains(stage) && said.at(stage).starts_with("job "), stage + " has no job");
-  run.watch_until("gan is at work", 90s,
+  run.watch_until("gan is at work", 180s,
                   [](const Moment& moment) { return moment.state("gan") == "running"; });
   for (const auto& [stage, words] : run.submit())
     run.expect(words == "up to date" || words.starts_with("already queued as job "),
                "submitted twice: " + stage + ": " + words);
-  const auto end = run.watch_to_the_end(150s);
+  const auto end = run.watch_to_the_end(300s);
   for (const auto& stage : kStages)
     run.expect(end.state(stage) == "done", stage + " is " + end.state(stage));
   run.expect(end.code == 0, "status does not exit with 0");
@@ -121,7 +121,7 @@ void time_limit(Scene& scene, ClusterRun& run) {
   {
     const Slowly slowly(scene.cluster(), run, "gan");
     begin_training(scene, run);
-    watch_restarts(run, 3, 180s);
+    watch_restarts(run, 3, 300s);
     watch_for_progress(run);
     scene.cluster().ask(
         {"scontrol", "update", "JobId=" + std::to_string(run.jobs("gan").job), "TimeLimit=30"});
@@ -136,10 +136,10 @@ void cancelled_step(Scene& scene, ClusterRun& run) {
     begin_training(scene, run);
     const auto step = std::to_string(run.jobs("gan").job) + ".0";
     scene.cluster().ask({"scancel", step});
-    watch_restarts(run, 1, 60s);
+    watch_restarts(run, 1, 150s);
     watch_for_progress(run);
     scene.cluster().ask({"scancel", "--signal=KILL", step});
-    watch_restarts(run, 2, 60s);
+    watch_restarts(run, 2, 150s);
   }
   end_training(scene, run, 3);
 }
@@ -152,7 +152,7 @@ void lost_node(Scene& scene, ClusterRun& run) {
     for (const auto& node : expand_nodes(run.row("gan").nodes))
       if (node != "n1" && node != "n2") victim = node;
     scene.cluster().kill_node(victim);
-    watch_restarts(run, 1, 90s);
+    watch_restarts(run, 1, 180s);
     watch_for_progress(run);
     for (const auto& node : expand_nodes(run.row("gan").nodes))
       run.expect(node != victim, "gan goes on on the node that was lost");
@@ -167,7 +167,7 @@ void preempted(Scene& scene, ClusterRun& run) {
     begin_training(scene, run);
     scene.cluster().ask({"sbatch", "--partition=urgent", "--nodes=4", "--exclusive",
                          "--output=/dev/null", "--wrap", "sleep 3"});
-    watch_restarts(run, 1, 60s);
+    watch_restarts(run, 1, 150s);
   }
   end_training(scene, run, 2);
 }
@@ -184,7 +184,7 @@ void follow_up(Scene& scene, ClusterRun& run) {
     begin_training(scene, run);
     run.expect(run.jobs("gan").follow_ups.size() == 3, "follow-ups are missing");
     scene.cluster().ask({"scancel", std::to_string(run.jobs("gan").job) + ".0"});
-    run.watch_until("the follow-up is at work", 60s, restarting);
+    run.watch_until("the follow-up is at work", 150s, restarting);
   }
   end_training(scene, run, 2);
   const auto jobs = run.jobs("gan");
@@ -203,7 +203,7 @@ void shares_of_slides(Scene& scene, ClusterRun& run) {
   const auto said = run.submit({"--only", "tile"});
   const auto jobs = run.jobs("tile");
   run.expect(jobs.array_tasks == std::vector<int64_t>{5, 3}, "submit said: " + said.at("tile"));
-  const auto end = run.watch_to_the_end(120s);
+  const auto end = run.watch_to_the_end(240s);
   run.expect(end.state("tile") == "done" && end.code == 0, "status says " + end.status.dump());
   for (int share = 0; share < 8; ++share)
     run.expect(run.sessions("tile." + std::to_string(share)) == 1,
@@ -234,7 +234,7 @@ void resubmission(Scene& scene, ClusterRun& run) {
     watch_for_progress(run);
     const auto cancelled = run.stylescope({"cancel", "run"});
     run.expect(cancelled.code == 0, "cancel: " + cancelled.err);
-    const auto end = run.watch_to_the_end(60s);
+    const auto end = run.watch_to_the_end(150s);
     run.expect(end.state("gan") == "stopped" && end.code == 1,
                "gan was cancelled, and status says " + end.status.dump());
   }
@@ -246,7 +246,7 @@ void resubmission(Scene& scene, ClusterRun& run) {
 
 void failure_for_good(Scene&, ClusterRun& run) {
   run.submit();
-  const auto end = run.watch_to_the_end(60s);
+  const auto end = run.watch_to_the_end(150s);
   run.expect(end.code == 1, "status exits with 0");
   run.expect(end.state("ingest") == "failed", "ingest is " + end.state("ingest"));
   for (const auto& stage : kStages)
@@ -274,7 +274,7 @@ void sweep_of_two_runs(Scene& scene, ClusterRun& run) {
   run.expect(cancelled.out.find("report: cancelled job ") != std::string::npos &&
                  cancelled.out.find("direction: ") == std::string::npos,
              "cancel said: " + cancelled.out + cancelled.err);
-  run.watch_to_the_end(120s);
+  run.watch_to_the_end(240s);
   run.expect(table().find("\n2               done ") != std::string::npos &&
                  table().find("\n3               stopped (explain) ") != std::string::npos,
              "a run was cancelled, and the table says " + table());
@@ -285,7 +285,7 @@ void sweep_of_two_runs(Scene& scene, ClusterRun& run) {
     run.expect(again.at("explain.images=2"s + stage) == "up to date", "made again:"s + stage);
     run.expect(again.at(other + stage).starts_with("job "), "not submitted again:"s + stage);
   }
-  run.watch_to_the_end(120s);
+  run.watch_to_the_end(240s);
   run.expect(table().find("\n3               done ") != std::string::npos,
              "all was done, and the table says " + table());
   for (const char* values : {"explain.images=2", "explain.images=3"}) {

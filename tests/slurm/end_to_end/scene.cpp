@@ -50,7 +50,7 @@ Scene* Scene::shared() { return shared_scene().scene.get(); }
 const std::string& Scene::why() { return shared_scene().why; }
 
 Words common_settings() {
-  return {"run_dir=run", "threads=1", "device=cpu", "gan.kimg=4.8", "gan.checkpoint.steps=20"};
+  return {"run_dir=run", "threads=1", "device=cpu", "gan.kimg=2.4", "gan.checkpoint.steps=20"};
 }
 
 Scene::Scene(std::unique_ptr<LocalCluster> cluster)
