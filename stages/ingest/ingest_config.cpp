@@ -20,7 +20,8 @@ void PhantomConfig::describe(Fields& f) {
 
 void SplitConfig::describe(Fields& f) {
   f.choice("mode", mode, {"random", "folders"},
-           "random: by subject, stratified by label; folders: path/{train,val,test}/<label>/");
+           "random: by subject, stratified by label; folders: path/{train,val,test}/<label>/ "
+           "(val may be called valid or validation)");
   f.field("train", train, {0, 1}, "share of the subjects that train (mode random)");
   f.field("val", val, {0, 1}, "share that validates (mode random)");
   f.field("test", test, {0, 1}, "share that only evaluate and explain see (mode random)");

@@ -60,13 +60,28 @@ struct LabelTree {
   std::optional<Split> split;
 };
 
+// By what a folder is called; nullopt: no split's.
+std::optional<Split> split_of_folder(const std::string& name) {
+  if (name == "train") return Split::train;
+  if (name == "val" || name == "valid" || name == "validation") return Split::val;
+  if (name == "test") return Split::test;
+  return std::nullopt;
+}
+
 std::vector<LabelTree> trees_of(const fs::path& root, const SplitConfig& split) {
   if (split.mode == "random") return {{"", std::nullopt}};
-  const auto present = folders_in(root);
   std::vector<LabelTree> trees;
-  for (const Split s : {Split::train, Split::val, Split::test})
-    if (std::find(present.begin(), present.end(), to_string(s)) != present.end())
-      trees.push_back({to_string(s) + "/", s});
+  for (const auto& name : folders_in(root)) {
+    const auto s = split_of_folder(name);
+    if (!s) continue;
+    for (const auto& tree : trees)
+      validate(tree.split != s, root.string(), ": has the folders '",
+               fs::path(tree.below).parent_path().string(), "' and '", name, "' (both are the ",
+               to_string(*s), " split); move one away");
+    trees.push_back({name + "/", s});
+  }
+  std::sort(trees.begin(), trees.end(),
+            [](const LabelTree& a, const LabelTree& b) { return a.split < b.split; });
   const auto has = [&](Split s) {
     return std::any_of(trees.begin(), trees.end(), [&](const auto& t) { return t.split == s; });
   };
@@ -102,9 +117,9 @@ std::vector<std::string> label_names_of(const fs::path& root, const std::vector<
 }
 
 void check_classes(const fs::path& root, const PictureFolder& folder, const SplitConfig& split) {
-  const bool split_folders = std::all_of(
-      folder.label_names.begin(), folder.label_names.end(),
-      [](const std::string& name) { return name == "train" || name == "val" || name == "test"; });
+  const bool split_folders =
+      std::all_of(folder.label_names.begin(), folder.label_names.end(),
+                  [](const std::string& name) { return split_of_folder(name).has_value(); });
   validate(split.mode != "random" || folder.label_names.empty() || !split_folders, root.string(),
            ": holds the folders of a split, not of labels; set ingest.split.mode: folders");
   validate(!folder.pictures.empty(), root.string(),

@@ -78,6 +78,21 @@ TEST(ListPictures, SaysWhatIsWrongWithSplitFolders) {
   EXPECT_THAT(f.failure(config), HasSubstr("set halve_val: false"));
 }
 
+TEST(ListPictures, TheValidationFolderHasSeveralNames) {
+  IngestFixture f;
+  for (const std::string split : {"train", "valid", "test"})
+    for (const std::string label : {"a", "b"})
+      f.add(split + "/" + label + "/" + split + label + ".png");
+  auto config = f.config();
+  config.split.mode = "folders";
+  const auto folder = list_pictures(config);
+  ASSERT_EQ(folder.pictures.size(), 6);
+  EXPECT_EQ(folder.pictures[4].path, "valid/a/valida.png");
+  EXPECT_EQ(folder.pictures[4].folder, Split::val);
+  f.add("val/a/9.png");
+  EXPECT_THAT(f.failure(config), HasSubstr("'val' and 'valid' (both are the val split)"));
+}
+
 TEST(Fingerprint, ChangesWithNameSizeAndTime) {
   IngestFixture f;
   f.add_classes(2);
