@@ -5,6 +5,7 @@
 #include "io/explanation_set.hpp"
 #include "io/image_set.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/evaluate/associations.hpp"
 #include "stages/evaluate/json_interval.hpp"
 #include "stages/evaluate/phantom_change.hpp"
 #include "stages/evaluate/strip_statistics.hpp"
@@ -107,6 +108,7 @@ json headline(const json& e) {
     metrics["phantom_ratio"] = e["phantom"]["ratio"]["value"];
     metrics["phantom_ratio_low"] = e["phantom"]["ratio"]["low"];
     metrics["phantom_ratio_high"] = e["phantom"]["ratio"]["high"];
+    metrics["phantom_moves"] = e["phantom"]["moves"];
   }
   return metrics;
 }
@@ -148,6 +150,7 @@ json run_evaluate(const EvaluateConfig& config, RunContext& context) {
     e["agreement"] = agreement(split, networks.direction.threshold);
     e["reconstruction"] = reconstruction(split);
     e["strips"] = strip_statistics(strips);
+    e["associations"] = associations(images, split, config, context.seed);
     if (!phantom.is_null()) e["phantom"] = phantom;
     text = e.dump(2) + "\n";
     publish_text(context.out_dir / fs::path(artifacts::evaluation).filename(), text);

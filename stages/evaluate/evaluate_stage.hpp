@@ -34,6 +34,8 @@ struct EvaluateConfig {
 //       of explain; mean f at the two ends of lambda, and shares of the images in which f ends
 //       higher; also never falls by more than 0.01 from one lambda to the next; starts below 0.5
 //       at lambda 0 and reaches it above (of those that start below); the other way round
+//   associations [{attribute, images, overall, within_label}]: what else goes along with f
+//       (associations.hpp)
 //   phantom {images, sd, causing, nuisance, ratio, ...}: phantom data only (phantom_change.hpp)
 //
 // auc and delong are {value, low, high} with 95 % intervals, by bootstrap over subjects and by

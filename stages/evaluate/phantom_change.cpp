@@ -71,6 +71,14 @@ double true_width_pearson(const ImageSet& images, const std::vector<int64_t>& ro
   return pearson(torch::tensor(widths, torch::kFloat64), measured);
 }
 
+// By more than half a standard deviation, without doubt.
+bool is_moved(const Interval& change) { return change.low > 0.5 || change.high < -0.5; }
+
+std::string moved(const Interval& causing, const Interval& nuisance) {
+  if (is_moved(causing)) return is_moved(nuisance) ? "both" : "cause";
+  return is_moved(nuisance) ? "nuisance" : "neither";
+}
+
 }  // namespace
 
 bool is_phantom(const ImageSet& images) {
@@ -81,24 +89,27 @@ bool is_phantom(const ImageSet& images) {
 nlohmann::json summarise(const PhantomChange& change, const EvaluateConfig& config, uint64_t seed) {
   const auto interval =
       [&](const std::function<double(const torch::Tensor&, const torch::Tensor&)>& statistic) {
-        return to_json(bootstrap_subjects(
-            change.subjects, config.bootstrap, seed, [&](const std::vector<int64_t>& rows) {
-              const auto chosen = torch::tensor(rows, torch::kLong);
-              return statistic(change.causing.index_select(0, chosen),
-                               change.nuisance.index_select(0, chosen));
-            }));
+        return bootstrap_subjects(change.subjects, config.bootstrap, seed,
+                                  [&](const std::vector<int64_t>& rows) {
+                                    const auto chosen = torch::tensor(rows, torch::kLong);
+                                    return statistic(change.causing.index_select(0, chosen),
+                                                     change.nuisance.index_select(0, chosen));
+                                  });
       };
   const auto mean = [](const torch::Tensor& t) { return t.mean().item<double>(); };
   using T = const torch::Tensor&;
+  const auto causing = interval([&](T causing, T) { return mean(causing); }),
+             nuisance = interval([&](T, T nuisance) { return mean(nuisance); });
   return {{"images", change.causing.numel()},
           {"sd", config.phantom_sd},
-          {"causing", interval([&](T causing, T) { return mean(causing.abs()); })},
-          {"nuisance", interval([&](T, T nuisance) { return mean(nuisance.abs()); })},
-          {"causing_signed", interval([&](T causing, T) { return mean(causing); })},
-          {"nuisance_signed", interval([&](T, T nuisance) { return mean(nuisance); })},
-          {"ratio", interval([&](T causing, T nuisance) {
+          {"causing", to_json(interval([&](T causing, T) { return mean(causing.abs()); }))},
+          {"nuisance", to_json(interval([&](T, T nuisance) { return mean(nuisance.abs()); }))},
+          {"causing_signed", to_json(causing)},
+          {"nuisance_signed", to_json(nuisance)},
+          {"ratio", to_json(interval([&](T causing, T nuisance) {
              return mean(causing.abs()) / mean(nuisance.abs());
-           })}};
+           }))},
+          {"moves", moved(causing, nuisance)}};
 }
 
 nlohmann::json evaluate_phantom(const ImageSet& images, TrainedNetworks& networks,

@@ -29,7 +29,8 @@ struct PhantomChange {
 
 // Figures: images; sd; causing, nuisance: mean absolute change {value, low, high}; causing_signed,
 // nuisance_signed: mean change; ratio: of the two mean absolute changes, all with 95 % bootstrap
-// intervals over subjects.
+// intervals over subjects; moves: "cause", "nuisance", "both" or "neither", by whose mean change's
+// interval lies beyond half a standard deviation.
 nlohmann::json summarise(const PhantomChange& change, const EvaluateConfig& config, uint64_t seed);
 
 // Of config.phantom_images images of the test split, keyed. Besides summarise():

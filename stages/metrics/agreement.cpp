@@ -18,12 +18,6 @@ void check(const torch::Tensor& a, const torch::Tensor& b) {
            " and ", b.numel(), " values: they must come in pairs, and there must be one at least");
 }
 
-torch::Tensor ranks(const torch::Tensor& values) {
-  const auto v = values.to(torch::kFloat64).contiguous();
-  const auto* first = v.data_ptr<double>();
-  return torch::tensor(mid_ranks(std::vector<double>(first, first + v.numel())), torch::kFloat64);
-}
-
 // Linear between order statistics.
 double quantile(const std::vector<double>& sorted, double q) {
   const double position = q * static_cast<double>(sorted.size() - 1);
@@ -44,9 +38,15 @@ double pearson(const torch::Tensor& a, const torch::Tensor& b) {
   return std::clamp((dx * dy).sum().item<double>() / scale, -1.0, 1.0);
 }
 
+torch::Tensor ranks_of(const torch::Tensor& values) {
+  const auto v = values.to(torch::kFloat64).contiguous();
+  const auto* first = v.data_ptr<double>();
+  return torch::tensor(mid_ranks(std::vector<double>(first, first + v.numel())), torch::kFloat64);
+}
+
 double spearman(const torch::Tensor& a, const torch::Tensor& b) {
   check(a, b);
-  return pearson(ranks(a), ranks(b));
+  return pearson(ranks_of(a), ranks_of(b));
 }
 
 double cohen_kappa(const torch::Tensor& a, const torch::Tensor& b) {

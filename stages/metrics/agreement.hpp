@@ -15,6 +15,8 @@ namespace stylescope {
 
 // Product-moment correlation; NaN where one of them is constant.
 double pearson(const torch::Tensor& a, const torch::Tensor& b);
+// Ranks 1..n; equal values share the mean of their ranks.
+torch::Tensor ranks_of(const torch::Tensor& values);
 // Correlation of mid-ranks (Spearman 1904); NaN where one of them is constant.
 double spearman(const torch::Tensor& a, const torch::Tensor& b);
 

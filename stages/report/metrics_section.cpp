@@ -76,10 +76,28 @@ std::string calibration(const ReportInputs& in) {
   return table("Can the probabilities be taken at their word?", rows);
 }
 
+// "" where nothing but pixels is known of the images.
+std::string attributes(const ReportInputs& in) {
+  std::string rows;
+  const auto count = in.evaluation.value("associations", nlohmann::json::array()).size();
+  for (size_t i = 0; i < count; ++i) {
+    const auto path = "/associations/" + std::to_string(i);
+    const auto& one = in.evaluation["associations"][i];
+    rows += row(html::escape(one.at("attribute").get<std::string>()),
+                interval_text(in, path + "/within_label", 2),
+                html::thousands(one.at("images").get<int64_t>()) +
+                    " test images; without regard to the label: " +
+                    interval_text(in, path + "/overall", 2));
+  }
+  if (rows.empty()) return "";
+  return table("What goes along with f among images of the same label? (rank correlation)", rows);
+}
+
 }  // namespace
 
 std::string metrics_section(const ReportInputs& inputs) {
-  return html::section("metrics", "Figures", ranking(inputs) + trust(inputs) + calibration(inputs));
+  return html::section("metrics", "Figures",
+                       ranking(inputs) + trust(inputs) + calibration(inputs) + attributes(inputs));
 }
 
 }  // namespace stylescope

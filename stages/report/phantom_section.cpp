@@ -54,7 +54,52 @@ std::string bars(const ReportInputs& in, const std::vector<Bar>& list) {
   return svg + "</svg>\n";
 }
 
+// Of evaluation.json's associations; "" where this one is not known.
+std::string association_path(const ReportInputs& in, const std::string& attribute) {
+  const auto list = in.evaluation.value("associations", nlohmann::json::array());
+  for (size_t i = 0; i < list.size(); ++i)
+    if (list[i].at("attribute") == attribute)
+      return "/associations/" + std::to_string(i) + "/within_label";
+  return "";
+}
+
+// The marker moves: is it the classifier that answers to it?
+std::string about_the_marker(const ReportInputs& in) {
+  const auto marker = association_path(in, "nuisance"), joint = association_path(in, "joint_width");
+  const double value = in.figure(marker + "/value");
+  const bool answers =
+      std::abs(value) >= 0.2 && (in.figure(marker + "/low") > 0 || in.figure(marker + "/high") < 0);
+  const std::string figures =
+      "among test images of the same label, in which the two are independent, its answer goes "
+      "along "
+      "with the marker at a rank correlation of " +
+      interval_text(in, marker, 2) + ", and with the joint space at " + interval_text(in, joint, 2);
+  return answers ? "<b>The classifier has learned a shortcut:</b> " + figures + "."
+                 : "The classifier does not answer to it (" + figures +
+                       "): the generator's training images couple the two.";
+}
+
 }  // namespace
+
+std::string phantom_verdict(const ReportInputs& in) {
+  const auto moves = in.evaluation.at("phantom").at("moves").get<std::string>();
+  const std::string known =
+      "These images are drawn, so the true cause is known: the width of the joint space. Along the "
+      "direction ";
+  const auto by = [&](const char* path) {
+    return "<b>" + interval_text(in, path, 2) + "</b> standard deviations";
+  };
+  if (moves == "neither")
+    return known +
+           "neither it nor the marker changes by as much as half a standard deviation: the "
+           "moved images explain nothing.";
+  if (moves == "cause")
+    return known + "it changes <b>" + interval_text(in, "/phantom/ratio", 1) +
+           " times</b> as much as the marker, which has nothing to do with the label.";
+  return known + "the marker in the corner, which has nothing to do with the label, changes by " +
+         by("/phantom/nuisance_signed") + " and the joint space by " +
+         by("/phantom/causing_signed") + ". " + about_the_marker(in);
+}
 
 std::string phantom_section(const ReportInputs& in) {
   if (!in.has("/phantom")) return "";
@@ -71,10 +116,10 @@ std::string phantom_section(const ReportInputs& in) {
   body += bars(in, {{"joint space (the cause)", "/phantom/causing"},
                     {"marker (no cause)", "/phantom/nuisance"}});
   body +=
-      "<p>The cause changes <b>" + interval_text(in, "/phantom/ratio", 1) +
-      " times</b> as much as the marker (mean absolute change; 95 % interval by bootstrap over "
-      "subjects). With its sign, the "
-      "joint space changes by " +
+      "<p>" + phantom_verdict(in) + "</p>\n<p>The cause changes " +
+      interval_text(in, "/phantom/ratio", 1) +
+      " times as much as the marker (mean absolute changes, 95 % interval by bootstrap over "
+      "subjects). With its sign, the joint space changes by " +
       html::with_sign(in.figure("/phantom/causing_signed/value"), 2) + " and the marker by " +
       html::with_sign(in.figure("/phantom/nuisance_signed/value"), 2) +
       " standard deviations. In real images the measured width correlates with the drawn one at " +

@@ -15,6 +15,9 @@ std::string training_section(const ReportInputs& inputs);
 std::string metrics_section(const ReportInputs& inputs);
 // "" unless the images are phantoms.
 std::string phantom_section(const ReportInputs& inputs);
+// Whether the direction moves the phantom's cause, or gives away that the classifier has learned
+// the nuisance, in a sentence.
+std::string phantom_verdict(const ReportInputs& inputs);
 // stage.json of every stage in the run directory.
 std::string manifest_section(const ReportInputs& inputs);
 

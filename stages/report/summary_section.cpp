@@ -68,14 +68,22 @@ std::string findings(const ReportInputs& in, const std::string& positive) {
   };
   crossing("/strips/crossing_up", "negative", "positive");
   crossing("/strips/crossing_down", "positive", "negative");
-  if (in.has("/phantom/ratio"))
-    out += item(
-        "These images are drawn, so the true cause is known: the width of the joint space. Along "
-        "the direction it "
-        "changes <b>" +
-        interval_text(in, "/phantom/ratio", 1) +
-        " times</b> as much as the marker, which has nothing to do with the label.");
+  if (in.has("/phantom/ratio")) out += item(phantom_verdict(in));
   return out + "</ul>\n";
+}
+
+// "" where nothing that is known of the images goes along with the answer beyond chance.
+std::string companion(const ReportInputs& in) {
+  const std::string path = "/associations/0/within_label";
+  const double value = in.figure(path + "/value");
+  const bool beyond_chance = in.figure(path + "/low") > 0 || in.figure(path + "/high") < 0;
+  if (!beyond_chance || std::abs(value) < 0.2) return "";
+  return item("Among test images of the same label, its answer goes along with <b>" +
+              escape(in.evaluation["associations"][0].at("attribute").get<std::string>()) +
+              "</b> more than with anything else that was recorded (rank correlation " +
+              interval_text(in, path, 2) +
+              "). If that has nothing to do with the disease, the classifier has learned what it "
+              "should not.");
 }
 
 std::string limits(const ReportInputs& in) {
@@ -112,6 +120,7 @@ std::string limits(const ReportInputs& in) {
   if (in.figure("/subjects") < 50)
     out += item("There are only " + fixed(in.figure("/subjects"), 0) +
                 " test subjects: the intervals are wide, and chance may still decide.");
+  out += companion(in);
   out += item(
       "All of this describes the classifier, not the disease: if the classifier has learned a "
       "shortcut, the images "

@@ -4,9 +4,12 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "stages/explain/explain_stage.hpp"
+#include "stages/metrics/agreement.hpp"
 #include "stages/metrics/ranking.hpp"
 #include "tests/support/tiny_run.hpp"
 #include "tests/support/world.hpp"
+
+#include <cmath>
 
 #include <gtest/gtest.h>
 
@@ -52,7 +55,8 @@ void expect_near(const json& a, const json& b, const std::string& where = "") {
       EXPECT_EQ(a, b) << where;
     return;
   }
-  for (const auto& [key, value] : a.items()) expect_near(value, b.at(key), where + "/" + key);
+  for (const auto& [path, value] : a.flatten().items())
+    expect_near(value, b.at(json::json_pointer(path)), where + path);
 }
 
 TEST(Evaluate, TheNumberOfRanksDoesNotChangeAFigure) {
@@ -88,6 +92,21 @@ TEST(Evaluate, FiguresAreThoseOfTheTestSplit) {
   EXPECT_GT(e["phantom"]["ratio"]["value"].get<double>(), 0);
   EXPECT_GT(e["phantom"]["measured_width_pearson"].get<double>(), 0.5)
       << "the measurement must see the drawn width";
+  EXPECT_EQ(e["phantom"]["moves"].is_string(), true);
+  // Of all that is known of a drawn knee, the strongest first, and with f as it is.
+  ASSERT_EQ(e["associations"].size(), 8);
+  for (size_t i = 1; i < 8; ++i)
+    EXPECT_GE(std::abs(e["associations"][i - 1]["within_label"]["value"].get<double>()),
+              std::abs(e["associations"][i]["within_label"]["value"].get<double>()));
+  for (const auto& one : e["associations"]) {
+    std::vector<double> values;
+    for (const auto row : rows)
+      values.push_back(images.record(row).attributes.at(one["attribute"].get<std::string>()));
+    EXPECT_NEAR(one["overall"]["value"].get<double>(),
+                spearman(torch::tensor(values, torch::kFloat64), scores), 1e-9)
+        << one["attribute"];
+    EXPECT_LE(one["overall"]["low"], one["overall"]["high"]);
+  }
 }
 
 TEST(Evaluate, MissingExplanationsAreNamed) {

@@ -1,7 +1,9 @@
-// Does f follow lambda? And what a phantom's changes are summed up to.
+// Does f follow lambda? What a phantom's changes are summed up to, and what goes along with f.
 #include "stages/evaluate/strip_statistics.hpp"
 
+#include "stages/evaluate/associations.hpp"
 #include "stages/evaluate/phantom_change.hpp"
+#include "stages/metrics/agreement.hpp"
 
 #include <gtest/gtest.h>
 
@@ -57,6 +59,38 @@ TEST(PhantomChange, RatioIsOfMeanAbsoluteChanges) {
   // The extremes: subjects b and c only (3 / 1), subject a only (3 / 0.5).
   EXPECT_DOUBLE_EQ(figures["ratio"]["low"], 3);
   EXPECT_DOUBLE_EQ(figures["ratio"]["high"], 6);
+  EXPECT_EQ(figures["moves"], "cause");
+}
+
+TEST(PhantomChange, SaysWhatTheDirectionMoves) {
+  PhantomChange change;
+  change.subjects = {"a", "b", "c", "d"};
+  EvaluateConfig config;
+  config.bootstrap = 500;
+  // To either side, by little, and by much: only the last is moved.
+  const auto sways = torch::tensor({0.8, -0.8, 1.0, -1.0}, torch::kFloat64),
+             drifts = torch::tensor({0.2, 0.3, 0.2, 0.3}, torch::kFloat64),
+             moves = torch::tensor({-2.0, -1.0, -3.0, -3.0}, torch::kFloat64);
+  const auto said = [&](const torch::Tensor& causing, const torch::Tensor& nuisance) {
+    change.causing = causing, change.nuisance = nuisance;
+    return summarise(change, config, 1)["moves"].get<std::string>();
+  };
+  EXPECT_EQ(said(moves, sways), "cause");
+  EXPECT_EQ(said(drifts, moves), "nuisance");
+  EXPECT_EQ(said(moves, -moves), "both");
+  EXPECT_EQ(said(sways, drifts), "neither");
+}
+
+// f follows the attribute within each label, against what both do between the labels.
+TEST(Associations, TheLabelItselfCountsForNothing) {
+  const auto labels = torch::tensor({0, 0, 0, 1, 1, 1}, torch::kLong);
+  const auto f = torch::tensor({0.1, 0.2, 0.3, 0.7, 0.8, 0.9}, torch::kFloat64);
+  const auto attribute = torch::tensor({7.0, 8.0, 9.0, 1.0, 2.0, 3.0}, torch::kFloat64);
+  EXPECT_LT(spearman(attribute, f), -0.5);
+  EXPECT_NEAR(pearson(ranks_within(attribute, labels), ranks_within(f, labels)), 1, 1e-12);
+  const auto between = torch::tensor({1.0, 1.0, 1.0, 5.0, 5.0, 5.0}, torch::kFloat64);
+  EXPECT_GT(spearman(between, f), 0.8);
+  EXPECT_EQ(ranks_within(between, labels).abs().max().item<double>(), 0);
 }
 
 }  // namespace

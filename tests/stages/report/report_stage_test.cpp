@@ -125,6 +125,44 @@ TEST_F(Report, ShowsTheFiguresOfTheEvaluation) {
             std::string::npos);
 }
 
+// The finding that the product exists for.
+TEST_F(Report, AShortcutIsCalledOne) {
+  const auto evaluation = path() / artifacts::evaluation;
+  const auto text = read_text(evaluation);
+  const auto figure = [](double value, double low, double high) {
+    return nlohmann::json{{"value", value}, {"low", low}, {"high", high}};
+  };
+  auto e = nlohmann::json::parse(text);
+  e["phantom"]["moves"] = "both";
+  e["phantom"]["nuisance_signed"] = figure(1.9, 1.8, 2);
+  e["associations"] = {{{"attribute", "centre <7>"},
+                        {"images", 16},
+                        {"overall", figure(0.6, 0.5, 0.7)},
+                        {"within_label", figure(0.8, 0.7, 0.9)}},
+                       {{"attribute", "nuisance"},
+                        {"images", 16},
+                        {"overall", figure(0.6, 0.5, 0.7)},
+                        {"within_label", figure(0.7, 0.6, 0.8)}}};
+  const auto page = [&](const std::string& name) {
+    publish_text(evaluation, e.dump());
+    return make(name);
+  };
+  const auto found = page("shortcut");
+  EXPECT_EQ(occurrences(found, "has learned a shortcut:</b>"), 2) << "in short, and at length";
+  EXPECT_EQ(occurrences(found, "changes by <b>1.90 (1.80 to 2.00)</b> standard"), 2);
+  EXPECT_NE(found.find("goes along with <b>centre &lt;7&gt;</b>"), std::string::npos);
+
+  e["associations"][1]["within_label"] = figure(0.1, -0.1, 0.3);
+  e["associations"][0]["within_label"] = figure(0.3, -0.1, 0.5);
+  const auto coupled = page("coupled");
+  EXPECT_EQ(occurrences(coupled, "shortcut:</b>"), 0);
+  EXPECT_EQ(occurrences(coupled, "training images couple the two"), 2);
+  EXPECT_EQ(occurrences(coupled, "goes along with <b>"), 0);
+  e["phantom"]["moves"] = "neither";
+  EXPECT_EQ(occurrences(page("neither"), "the moved images explain nothing"), 2);
+  publish_text(evaluation, text);
+}
+
 TEST_F(Report, WhatIsMissingIsSaidOrAnError) {
   for (const char* stage : {"classifier", "gan", "encoder"}) {
     fs::remove(path() / stage / artifacts::metrics_log);
