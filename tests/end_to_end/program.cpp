@@ -22,8 +22,6 @@ namespace fs = std::filesystem;
 namespace stylescope::end_to_end {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(90);
-
 std::vector<std::string> command_line(const std::vector<std::string>& arguments, int ranks) {
   std::vector<std::string> line;
   if (ranks > 0)
@@ -119,10 +117,10 @@ std::vector<pid_t> Program::rank_pids() const {
   return found;
 }
 
-Outcome Program::wait() {
+Outcome Program::wait(std::chrono::seconds patience) {
   const auto begin = std::chrono::steady_clock::now();
   while (running()) {
-    if (std::chrono::steady_clock::now() - begin > kPatience) {
+    if (std::chrono::steady_clock::now() - begin > patience) {
       ADD_FAILURE() << "it hangs:\n" << read_text(err_);
       ::kill(-pid_, SIGKILL);
       reaped_ = ::waitpid(pid_, &status_, 0) == pid_;

@@ -38,9 +38,8 @@ class Program {
   void send(int signal) const;
   // The process ids of the ranks that mpirun started.
   std::vector<pid_t> rank_pids() const;
-  // Waits for the end; kills it (and fails the test) when that takes longer than a minute and a
-  // half.
-  Outcome wait();
+  // Waits for the end; kills it (and fails the test) when that takes longer.
+  Outcome wait(std::chrono::seconds patience = std::chrono::seconds(90));
 
  private:
   std::filesystem::path out_, err_;
