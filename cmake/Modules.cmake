@@ -51,7 +51,7 @@ function(stylescope_test target)
   endif()
   foreach(np IN LISTS T_NP)
     add_test(NAME ${target}_np${np} COMMAND ${MPIEXEC} -n ${np} --oversubscribe --bind-to none $<TARGET_FILE:${target}>)
-    set_tests_properties(${target}_np${np} PROPERTIES LABELS "${T_LABELS};mpi" TIMEOUT 600 RESOURCE_LOCK ranks
+    set_tests_properties(${target}_np${np} PROPERTIES LABELS "${T_LABELS};mpi" TIMEOUT 600 RESOURCE_LOCK ranks PROCESSORS 2
       ENVIRONMENT "STYLESCOPE_GOLDEN=${CMAKE_SOURCE_DIR}/tests/golden;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMPI_MCA_mpi_yield_when_idle=1")
   endforeach()
 endfunction()

@@ -34,13 +34,16 @@ if(PKG_CONFIG_FOUND)
 endif()
 stylescope_pkg_config(HDF5 "hdf5-serial;hdf5" "HDF5, serial" libhdf5-dev "hdf5=*=nompi*")
 
-# Slides and annotations; codecs of the images' chunks.
+# Slides and annotations; codecs of the images' chunks and of deflated DICOM.
 stylescope_pkg_config(OPENSLIDE openslide "OpenSlide" libopenslide-dev openslide)
 stylescope_pkg_config(TIFF libtiff-4 "libtiff" libtiff-dev libtiff)
 stylescope_pkg_config(JPEG libjpeg "libjpeg-turbo" libjpeg62-turbo-dev libjpeg-turbo)
 stylescope_pkg_config(PUGIXML pugixml "pugixml" libpugixml-dev pugixml)
 stylescope_pkg_config(ZSTD libzstd "Zstandard" libzstd-dev zstd)
 stylescope_pkg_config(LZ4 liblz4 "LZ4" liblz4-dev lz4-c)
+stylescope_pkg_config(ZLIB zlib "zlib" zlib1g-dev zlib)
+# Data sets that are zip archives.
+stylescope_pkg_config(LIBZIP libzip "libzip" libzip-dev libzip)
 
 find_package(MPI QUIET COMPONENTS C)
 stylescope_need(MPI_C_FOUND "MPI: a cluster's module, or a prefix with an mpicc that works; a moved Open MPI needs OPAL_PREFIX"
@@ -76,6 +79,19 @@ endforeach()
 stylescope_need(_opencv "OpenCV"
                 "libopencv-core-dev, libopencv-imgproc-dev, libopencv-imgcodecs-dev" libopencv)
 
+# GDCM's own CMake package asks for VTK's and more. Its headers lie in a folder of its version.
+find_path(GDCM_INCLUDE gdcmImage.h PATH_SUFFIXES gdcm-3.0 gdcm-3.1 gdcm-3.2)
+set(_gdcm ${GDCM_INCLUDE})
+set(_gdcm_libraries)
+foreach(module MSFF DSED Common)
+  find_library(GDCM_${module} gdcm${module})
+  list(APPEND _gdcm_libraries ${GDCM_${module}})
+  if(NOT GDCM_${module})
+    set(_gdcm OFF)
+  endif()
+endforeach()
+stylescope_need(_gdcm "GDCM" libgdcm-dev gdcm)
+
 if(STYLESCOPE_MISSING)
   message(FATAL_ERROR "stylescope is built from these, and they are not found:${STYLESCOPE_MISSING}\n"
     "Install them, or say where they lie (folders that hold include/ and lib/):\n"
@@ -86,6 +102,12 @@ endif()
 add_library(opencv INTERFACE)
 target_include_directories(opencv SYSTEM INTERFACE ${OPENCV_INCLUDE})
 target_link_libraries(opencv INTERFACE ${_opencv_libraries})
+# Its headers are for one file of ours, and for tests.
+add_library(gdcm_libraries INTERFACE)
+target_link_libraries(gdcm_libraries INTERFACE ${_gdcm_libraries})
+add_library(gdcm INTERFACE)
+target_include_directories(gdcm SYSTEM INTERFACE ${GDCM_INCLUDE})
+target_link_libraries(gdcm INTERFACE gdcm_libraries)
 # Before 0.8 its target had no namespace.
 if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
