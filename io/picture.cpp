@@ -2,15 +2,13 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/captured_stderr.hpp"
+#include "io/dicom_data_set.hpp"
 #include "io/log.hpp"
 #include "io/picture_check.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <fcntl.h>
-#include <mutex>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <bit>
 #include <utility>
 
 #include <opencv2/core.hpp>
@@ -20,47 +18,7 @@
 namespace stylescope {
 namespace {
 
-// The decoders below OpenCV (libjpeg, libpng, libtiff) say what is wrong with a picture on stderr
-// and nowhere else. While one of these lives, stderr goes to memory; one at a time in the process.
-class CapturedStderr {
- public:
-  CapturedStderr() : lock_(mutex()), memory_(::memfd_create("stderr", MFD_CLOEXEC)) {
-    std::fflush(stderr);
-    saved_ = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (memory_ >= 0 && saved_ >= 0) ::dup2(memory_, STDERR_FILENO);
-  }
-  ~CapturedStderr() { restore(); }
-  CapturedStderr(const CapturedStderr&) = delete;
-  CapturedStderr& operator=(const CapturedStderr&) = delete;
-
-  // Gives stderr back and returns what was printed to it, as one line.
-  std::string restore() {
-    std::string text;
-    std::fflush(stderr);
-    if (saved_ >= 0) {
-      ::dup2(saved_, STDERR_FILENO);
-      ::close(std::exchange(saved_, -1));
-    }
-    if (memory_ >= 0) {
-      text.resize(4096);
-      text.resize(
-          static_cast<size_t>(std::max<ssize_t>(0, ::pread(memory_, text.data(), text.size(), 0))));
-      ::close(std::exchange(memory_, -1));
-    }
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    std::ranges::replace(text, '\n', ' ');
-    return text;
-  }
-
- private:
-  static std::mutex& mutex() {
-    static std::mutex one;
-    return one;
-  }
-  std::unique_lock<std::mutex> lock_;
-  int memory_ = -1;
-  int saved_ = -1;
-};
+constexpr int64_t kMostEnlarged = 8;
 
 struct Decoded {
   cv::Mat picture;      // empty: the decoder gave up
@@ -109,6 +67,21 @@ torch::Tensor as_tensor(const cv::Mat& picture) {
       .clone(torch::MemoryFormat::Contiguous);
 }
 
+// 16 bits a value to 8: white is the largest number of the depth that is said, 65535 where none is.
+cv::Mat in_8_bits(const cv::Mat& picture, const std::string& name,
+                  const PictureSettings& settings) {
+  double largest = 0;
+  cv::minMaxIdx(picture.reshape(1), nullptr, &largest);
+  if (settings.tally && settings.bit_depth == 0) settings.tally->add(static_cast<int64_t>(largest));
+  const int64_t white = (int64_t{1} << (settings.bit_depth ? settings.bit_depth : 16)) - 1;
+  validate(largest <= static_cast<double>(white), name, ": has a pixel of ", largest, ", and with ",
+           settings.bit_depth, " bits (ingest.bit_depth) white is ", white,
+           "; set it to what the pictures have");
+  cv::Mat converted;
+  picture.convertTo(converted, CV_8U, 255.0 / static_cast<double>(white));
+  return converted;
+}
+
 void check_pixels(const torch::Tensor& pixels) {
   SS_CHECK(pixels.dim() == 3 && pixels.scalar_type() == torch::kUInt8 && pixels.numel() > 0,
            "expected (C, H, W) uint8, got ", pixels.sizes());
@@ -116,32 +89,61 @@ void check_pixels(const torch::Tensor& pixels) {
 
 }  // namespace
 
-torch::Tensor read_picture(const std::filesystem::path& file, int64_t channels) {
-  SS_CHECK(channels == 1 || channels == 3);
+torch::Tensor read_picture(const std::filesystem::path& file, int64_t channels,
+                           const PictureSettings& settings) {
   std::error_code error;
   validate(std::filesystem::is_regular_file(file, error), file.string(),
            ": is no file that can be read", error ? " (" + error.message() + ")" : "",
            "; check the path");
-  const std::string bytes = read_text(file);
-  validate(bytes.size() < (size_t{1} << 31), file.string(),
+  return decode_picture(read_text(file), file.string(), channels, settings);
+}
+
+torch::Tensor decode_picture(const std::string& bytes, const std::string& name, int64_t channels,
+                             const PictureSettings& settings) {
+  SS_CHECK(channels == 1 || channels == 3);
+  validate(bytes.size() < (size_t{1} << 31), name,
            ": is larger than 2 GiB; a slide of this size must be cut into tiles first");
+  if (looks_like_dicom(bytes)) return decode_dicom(bytes, name, channels, settings.dicom);
   const std::string problem = picture_problem(bytes);
-  validate(problem.empty(), file.string(), ": ", problem);
+  validate(problem.empty(), name, ": ", problem);
 
   const auto [decoded, message] = decode(bytes);
-  validate(!decoded.empty(), file.string(), ": cannot be decoded",
+  validate(!decoded.empty(), name, ": cannot be decoded",
            message.empty() ? "" : " (" + message + ")", "; copy or save it again");
-  validate(!says_damaged(message), file.string(), ": is damaged (", message,
-           "); copy or download it again");
-  if (!message.empty()) log::debug("{}: {}", file.string(), message);
+  validate(!says_damaged(message), name, ": is damaged (", message, "); copy or download it again");
+  if (!message.empty()) log::debug("{}: {}", name, message);
   validate(
-      decoded.depth() == CV_8U || decoded.depth() == CV_16U, file.string(),
+      decoded.depth() == CV_8U || decoded.depth() == CV_16U, name,
       ": has pixels that are neither 8-bit nor 16-bit whole numbers; save it as 8-bit or 16-bit");
-  validate(decoded.channels() == 1 || decoded.channels() == 3 || decoded.channels() == 4,
-           file.string(), ": has ", decoded.channels(), " channels; save it as grey or RGB");
-  cv::Mat picture = with_channels(decoded, channels);
-  if (picture.depth() == CV_16U) picture.convertTo(picture, CV_8U, 255.0 / 65535.0);
-  return as_tensor(picture);
+  validate(decoded.channels() == 1 || decoded.channels() == 3 || decoded.channels() == 4, name,
+           ": has ", decoded.channels(), " channels; save it as grey or RGB");
+  const cv::Mat picture = with_channels(decoded, channels);
+  return as_tensor(picture.depth() == CV_16U ? in_8_bits(picture, name, settings) : picture);
+}
+
+void check_picture_size(const std::string& name, const torch::Tensor& pixels, int64_t size) {
+  const int64_t side = std::min(pixels.size(-1), pixels.size(-2));
+  validate(side * kMostEnlarged >= size, name, ": is only ", pixels.size(-1), " x ",
+           pixels.size(-2), " pixels, too small for a picture of ", size, " x ", size,
+           " (it would be enlarged more than ", kMostEnlarged,
+           "fold); give a larger one, or take it out of the folder");
+}
+
+void PictureTally::add(int64_t largest) {
+  ++pictures_;
+  int64_t known = largest_;
+  while (known < largest && !largest_.compare_exchange_weak(known, largest)) {
+  }
+}
+
+std::string PictureTally::warning() const {
+  const int64_t pictures = pictures_, largest = largest_;
+  const int used = std::bit_width(static_cast<uint64_t>(largest));
+  if (pictures == 0 || used > 14) return "";
+  const int depth = std::max(8, (used + 1) / 2 * 2);
+  return detail::concatenate("no pixel of the ", pictures, " 16-bit pictures is above ", largest,
+                             " of 65535, so that they come out dark; if they use ", depth,
+                             " of their 16 bits, set ingest.bit_depth: ", depth);
 }
 
 torch::Tensor resize_picture(const torch::Tensor& pixels, int64_t size) {

@@ -11,6 +11,8 @@ namespace {
 constexpr const char* kCutOff = "is cut off; copy or download it again";
 constexpr const char* kDamaged = "is damaged; copy or download it again";
 constexpr const char* kSize = "has no pixels (its width or height is 0); take it out of the folder";
+constexpr const char* kOneFrame =
+    " (a picture has one); save the one that is meant as a file of its own";
 constexpr const char* kCmyk = "is a CMYK picture; save it as RGB or grey";
 
 // Whole numbers at any place of the file; nothing when the place is beyond its end.
@@ -53,6 +55,7 @@ uint32_t crc32(std::string_view data) {
   return ~crc;
 }
 
+// APNG's acTL chunk says how many frames there are.
 std::string png_problem(const Bytes& in) {
   bool first = true;
   for (uint64_t at = 8;;) {
@@ -63,6 +66,8 @@ std::string png_problem(const Bytes& in) {
     if (first != (type == "IHDR")) return kDamaged;
     if (first && (*length < 13 || *in.number(at + 8, 4) == 0 || *in.number(at + 12, 4) == 0))
       return kSize;
+    const auto frames = type == "acTL" ? in.number(at + 8, 4).value_or(0) : 0;
+    if (frames > 1) return "is animated: " + std::to_string(frames) + " frames" + kOneFrame;
     if (type == "IEND") return "";
     first = false;
     at += 12 + *length;
@@ -85,7 +90,7 @@ std::string jpeg_frame_problem(const Bytes& in, uint64_t at) {
 
 // Segments up to the end-of-image marker; the entropy-coded data of a scan runs to the next marker
 // that is neither a stuffed zero nor a restart (ITU-T T.81, B.1.1).
-std::string jpeg_problem(const Bytes& in) {
+std::string jpeg_stream_problem(const Bytes& in) {
   bool framed = false, scanned = false;
   for (uint64_t at = 2;;) {
     if (!in.holds(at, 2)) return kCutOff;
@@ -118,48 +123,85 @@ struct TiffField {
   uint64_t type = 0, count = 0, at = 0;  // where its values stand
 };
 
-// Reads the fields of the first directory of a classic or big TIFF (TIFF 6.0, section 2).
+// Reads the fields of a classic or big TIFF's directories (TIFF 6.0, section 2).
 class Tiff {
  public:
   explicit Tiff(std::string_view data) : in_(data, data[0] == 'M'), big_(in_.number(2, 2) == 43) {}
 
+  // Of the first page, which is the one that is read.
   std::string problem() const {
-    const int word = big_ ? 8 : 4;
-    const auto directory = in_.number(big_ ? 8 : 4, word);
-    const auto entries = directory ? in_.number(*directory, big_ ? 8 : 2) : std::nullopt;
-    const uint64_t begin = directory.value_or(0) + (big_ ? 8 : 2), entry = big_ ? 20 : 12;
-    if (!entries || *entries > in_.size() / entry || !in_.holds(begin, *entries * entry + word))
-      return kCutOff;
-    for (uint64_t at = begin; at < begin + *entries * entry; at += entry)
+    const auto page = directory_at(in_.number(big_ ? 8 : 4, word()));
+    if (!page) return kCutOff;
+    for (uint64_t at = page->begin; at < page->end; at += entry())
       if (const auto found = field(at); !in_.holds(found.at, found.count * width_of(found.type)))
         return kCutOff;
-    const auto find = [&](uint64_t tag) -> std::optional<TiffField> {
-      for (uint64_t at = begin; at < begin + *entries * entry; at += entry)
-        if (in_.number(at, 2) == tag) return field(at);
-      return std::nullopt;
+    const auto value_of = [&](uint64_t tag, uint64_t missing = 0) {
+      return value(find(*page, tag), missing);
     };
-    if (value(find(256)) == 0 || value(find(257)) == 0) return kSize;
-    if (value(find(262)) == 5) return kCmyk;
-    const auto bits = value(find(258), 1);
-    if (value(find(339), 1) != 1 || bits > 16)
+    if (value_of(256) == 0 || value_of(257) == 0) return kSize;
+    if (value_of(262) == 5) return kCmyk;
+    const auto bits = value_of(258, 1);
+    if (value_of(339, 1) != 1 || bits > 16)
       return "holds neither 8-bit nor 16-bit whole numbers; save it as 8-bit or 16-bit";
-    if (value(find(262)) == 0 && bits == 16)
+    if (value_of(262) == 0 && bits == 16)
       return "is a 16-bit picture whose white is 0; save it with black as 0";
-    const bool tiled = find(324).has_value();
-    return pieces_problem(find(tiled ? 324 : 273), find(tiled ? 325 : 279));
+    const bool tiled = find(*page, 324).has_value();
+    auto pieces = pieces_problem(find(*page, tiled ? 324 : 273), find(*page, tiled ? 325 : 279));
+    if (!pieces.empty()) return pieces;
+    const int64_t pages = 1 + further_pages(*page);
+    return pages > 1 ? "holds " + std::to_string(pages) + " pages" + kOneFrame : "";
   }
 
  private:
+  struct Directory {
+    uint64_t begin = 0, end = 0;  // of its entries; then the next directory's place
+  };
+  int word() const { return big_ ? 8 : 4; }
+  uint64_t entry() const { return big_ ? 20 : 12; }
+
+  std::optional<Directory> directory_at(std::optional<uint64_t> place) const {
+    const auto entries = place ? in_.number(*place, big_ ? 8 : 2) : std::nullopt;
+    const uint64_t begin = place.value_or(0) + (big_ ? 8 : 2);
+    if (!entries || *entries > in_.size() / entry() ||
+        !in_.holds(begin, *entries * entry() + static_cast<uint64_t>(word())))
+      return std::nullopt;
+    return Directory{begin, begin + *entries * entry()};
+  }
+  std::optional<TiffField> find(const Directory& page, uint64_t tag) const {
+    for (uint64_t at = page.begin; at < page.end; at += entry())
+      if (in_.number(at, 2) == tag) return field(at);
+    return std::nullopt;
+  }
+  // Pages that are pictures of their own: no thumbnails, levels of a pyramid, or masks.
+  int64_t further_pages(const Directory& first) const {
+    constexpr int kMost = 10'000;  // damage may make them a ring
+    const auto size_of = [&](const Directory& page, uint64_t tag) {
+      return value(find(page, tag));
+    };
+    int64_t count = 0;
+    auto page = directory_at(in_.number(first.end, word()));
+    for (int i = 0; page && i < kMost; ++i) {
+      const bool part = value(find(*page, 254)) & 5U;
+      const bool smaller =
+          size_of(*page, 256) < size_of(first, 256) || size_of(*page, 257) < size_of(first, 257);
+      if (!part && !smaller) ++count;
+      const auto next = in_.number(page->end, word());
+      page = next.value_or(0) == 0 ? std::nullopt : directory_at(next);
+    }
+    return count;
+  }
+
   static int width_of(uint64_t type) {
     constexpr std::array<int, 19> widths{0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 0, 0, 0, 8, 8, 8};
     return type < widths.size() ? widths[type] : 0;
   }
   TiffField field(uint64_t at) const {
-    const int word = big_ ? 8 : 4;
-    TiffField found{*in_.number(at + 2, 2), *in_.number(at + 4, word), at + 4 + word};
+    TiffField found{*in_.number(at + 2, 2), *in_.number(at + 4, word()),
+                    at + 4 + static_cast<uint64_t>(word())};
     const uint64_t width = width_of(found.type);
     if (width == 0 || found.count > in_.size()) return {};
-    if (found.count * width > static_cast<uint64_t>(word)) found.at = *in_.number(found.at, word);
+    if (found.count * width > static_cast<uint64_t>(word()))
+      found.at = *in_.number(found.at, word());
     return found;
   }
   uint64_t value(const std::optional<TiffField>& field, uint64_t missing = 0,
@@ -181,16 +223,49 @@ class Tiff {
   bool big_;
 };
 
+struct OtherKind {
+  std::string_view magic;
+  const char* name;
+};
+using namespace std::string_view_literals;
+constexpr auto kOtherKinds = std::to_array<OtherKind>({{"GIF8"sv, "a GIF"},
+                                                       {"BM"sv, "a BMP"},
+                                                       {"\0\0\0\x0cjP  "sv, "a JPEG 2000"},
+                                                       {"\xff\x4f\xff\x51"sv, "a JPEG 2000"},
+                                                       {"P5"sv, "a PGM"},
+                                                       {"P6"sv, "a PPM"},
+                                                       {"%PDF"sv, "a PDF"},
+                                                       {"\x89HDF"sv, "an HDF5"},
+                                                       {"PK\3\4"sv, "a zip"},
+                                                       {"\x1f\x8b"sv, "a gzip"}});
+
+// What has the beginning of another kind of file; "" for what has none that is known.
+std::string other_kind(std::string_view bytes) {
+  const bool webp = bytes.starts_with("RIFF"sv) && bytes.substr(8, 4) == "WEBP"sv;
+  // VP8X's flags; GIF's extension by which it repeats.
+  const bool moves = webp ? bytes.size() > 20 && bytes.substr(12, 4) == "VP8X"sv && bytes[20] & 2
+                          : bytes.substr(0, 4096).find("NETSCAPE2.0"sv) != bytes.npos;
+  const auto kind = std::ranges::find_if(
+      kOtherKinds, [&](const OtherKind& other) { return bytes.starts_with(other.magic); });
+  if (!webp && kind == kOtherKinds.end()) return "";
+  std::string name = webp ? "a WebP" : kind->name;
+  if (moves && (webp || name == "a GIF"))
+    return "is animated (" + name + " of several frames)" + kOneFrame + ", as PNG";
+  return "is " + name + " file, and no PNG, JPEG, TIFF or DICOM; convert it, or take it away";
+}
+
 }  // namespace
 
+std::string jpeg_problem(std::string_view stream) { return jpeg_stream_problem(Bytes(stream)); }
+
 std::string picture_problem(std::string_view bytes) {
-  using namespace std::string_view_literals;
   if (bytes.empty()) return "is empty; copy or download it again";
   if (bytes.starts_with("\x89PNG\r\n\x1a\n"sv)) return png_problem(Bytes(bytes));
-  if (bytes.starts_with("\xff\xd8\xff"sv)) return jpeg_problem(Bytes(bytes));
+  if (bytes.starts_with("\xff\xd8\xff"sv)) return jpeg_problem(bytes);
   for (const auto magic : {"II*\0"sv, "MM\0*"sv, "II+\0"sv, "MM\0+"sv})
     if (bytes.starts_with(magic)) return Tiff(bytes).problem();
-  return "is no PNG, JPEG or TIFF picture; convert it, or take it out of the folder";
+  if (std::string kind = other_kind(bytes); !kind.empty()) return kind;
+  return "is no PNG, JPEG, TIFF or DICOM picture; convert it, or take it out of the folder";
 }
 
 }  // namespace stylescope

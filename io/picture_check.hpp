@@ -9,7 +9,11 @@
 namespace stylescope {
 
 // Empty when the bytes are a whole PNG, JPEG or TIFF of a kind that stylescope reads; else what is
-// wrong with them and what to do, as the end of the sentence "<file>: ...".
+// wrong with them and what to do, as the end of the sentence "<file>: ...". What is animated, or
+// has several pages (but for thumbnails, levels of a pyramid and masks), is no picture either.
 std::string picture_problem(std::string_view bytes);
+
+// The same for a JPEG stream, lossless ones included.
+std::string jpeg_problem(std::string_view stream);
 
 }  // namespace stylescope

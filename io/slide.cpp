@@ -1,6 +1,7 @@
 #include "io/slide.hpp"
 
 #include "io/base/error.hpp"
+#include "io/first_bytes.hpp"
 #include "io/log.hpp"
 #include "io/openslide_reader.hpp"
 #include "io/tiff_slide.hpp"
@@ -8,21 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
 #include <string_view>
 
 namespace fs = std::filesystem;
 
 namespace stylescope {
 namespace {
-
-std::string first_bytes(const fs::path& file, size_t count) {
-  std::string bytes(count, '\0');
-  std::ifstream in(file, std::ios::binary);
-  in.read(bytes.data(), static_cast<std::streamsize>(count));
-  bytes.resize(static_cast<size_t>(std::max<std::streamsize>(0, in.gcount())));
-  return bytes;
-}
 
 // Where a TIFF's first directory is; nothing when the bytes are no TIFF header. A file whose copy
 // was cut off is best known by a directory beyond its end.

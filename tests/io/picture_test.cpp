@@ -124,8 +124,8 @@ TEST(Picture, WhatIsNoPictureGetsASentence) {
     return error_of([&] { read_picture(dir / "x.png", 3); });
   };
   expect_sentence(message(""), dir / "x.png", {"is empty"});
-  expect_sentence(message("hello"), dir / "x.png", {"no PNG, JPEG or TIFF"});
-  expect_sentence(message("GIF89a..............."), dir / "x.png", {"no PNG, JPEG or TIFF"});
+  expect_sentence(message("hello"), dir / "x.png", {"no PNG, JPEG, TIFF or DICOM"});
+  expect_sentence(message("GIF89a..............."), dir / "x.png", {"is a GIF", "convert it"});
   expect_sentence(error_of([&] { read_picture(dir / "gone.png", 3); }), dir / "gone.png",
                   {"check the path"});
   expect_sentence(error_of([&] { read_picture(dir.path(), 3); }), dir.path(),
