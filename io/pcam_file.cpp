@@ -14,7 +14,6 @@
 namespace stylescope {
 namespace {
 
-constexpr int64_t kSide = 96;
 constexpr int64_t kBlock = 256;  // images kept around the one that was asked for
 constexpr const char* kAdvice = "download PatchCamelyon's file again";
 
@@ -118,9 +117,10 @@ PcamFile::PcamFile(const std::filesystem::path& folder, const std::string& split
   hdf5::File file = open_unpacked(x_name);
   hdf5::Dataset x = file.dataset("x");
   const auto& shape = x.shape();
-  validate(shape.size() == 4 && shape[1] == kSide && shape[2] == kSide && shape[3] == 3 &&
+  validate(shape.size() == 4 && shape[1] == shape[2] && shape[1] > 0 && shape[3] == 3 &&
                x.dtype() == torch::kUInt8,
-           x_name, ": data set 'x' is not (images, 96, 96, 3) bytes; ", kAdvice);
+           x_name, ": data set 'x' is not (images, 96, 96, 3) bytes, nor of another square; ",
+           kAdvice);
 
   const torch::Tensor y = open_unpacked(y_name).dataset("y").read().to(torch::kInt64).flatten();
   validate(y.numel() == shape[0], y_name, ": has ", y.numel(), " labels, ", x_name, " ", shape[0],

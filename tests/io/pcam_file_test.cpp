@@ -154,9 +154,9 @@ TEST_F(Pcam, FilesThatDoNotFitAreNamed) {
   std::filesystem::remove(name("meta.csv"));
   write("y.h5", "y", torch::full({3, 1, 1, 1}, 2, torch::kUInt8));
   expect_sentence(error(), name("y.h5"), {"image 0", "2"});
-  write("x.h5", "x", torch::zeros({3, 32, 32, 3}, torch::kUInt8));
+  write("x.h5", "x", torch::zeros({3, 32, 16, 3}, torch::kUInt8));
   expect_sentence(error(), name("x.h5"), {"(images, 96, 96, 3)"});
-  write("x.h5", "z", torch::zeros({3, 32, 32, 3}, torch::kUInt8));
+  write("x.h5", "z", torch::zeros({3, 32, 16, 3}, torch::kUInt8));
   expect_sentence(error(), name("x.h5"), {"'x'", "missing"});
 }
 
