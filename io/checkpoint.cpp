@@ -1,6 +1,7 @@
 #include "io/checkpoint.hpp"
 
 #include "io/base/error.hpp"
+#include "io/checkpoint_file.hpp"
 #include "io/log.hpp"
 #include "io/safetensors.hpp"
 #include "io/sha256.hpp"
@@ -37,14 +38,39 @@ nlohmann::json encode(const nlohmann::json& value) {
   return encoded;
 }
 
+// The whole of `text` as a number; nothing where it is none.
+template <class Number>
+std::optional<Number> number_in(const std::string& text, int base) {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value, base);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return value;
+}
+
 nlohmann::json decode(const nlohmann::json& value) {
-  if (value.is_object() && value.size() == 1 && value.contains(kBitsKey))
-    return std::bit_cast<double>(
-        static_cast<uint64_t>(std::stoull(value[kBitsKey].get<std::string>(), nullptr, 16)));
+  if (value.is_object() && value.size() == 1 && value.contains(kBitsKey)) {
+    const auto& digits = value[kBitsKey];
+    const auto bits =
+        digits.is_string() ? number_in<uint64_t>(digits.get<std::string>(), 16) : std::nullopt;
+    validate(bits.has_value(), "has '", digits.dump(), "' where the bits of a number should be");
+    return std::bit_cast<double>(*bits);
+  }
   nlohmann::json decoded = value;
   if (value.is_structured())
     for (auto& item : decoded.items()) item.value() = decode(item.value());
   return decoded;
+}
+
+// `file` is for messages.
+nlohmann::json numbers_of(const std::string& text, const std::string& file) {
+  const auto numbers = nlohmann::json::parse(text, nullptr, false);
+  validate(!numbers.is_discarded(), file, ": is no whole checkpoint ('numbers' is no JSON)");
+  try {
+    return decode(numbers);
+  } catch (const Error& error) {
+    throw Error(file + ": is no whole checkpoint ('numbers' " + error.what() + ")");
+  }
 }
 
 // What checkpoint.hpp promises: length-prefixed, so that no two contents give the same bytes.
@@ -84,22 +110,6 @@ std::string content_hash(const std::string& step, const std::string& numbers,
     hash.tensor(tensor);
   }
   return hash.finish();
-}
-
-Checkpoint load_file(const std::filesystem::path& file, int64_t step) {
-  TensorFile content = read_safetensors(file);
-  const auto& metadata = content.metadata;
-  for (const char* key : {"format", "step", "numbers", "sha256"})
-    validate(metadata.contains(key), file.string(), ": is no whole checkpoint ('", key,
-             "' is missing)");
-  validate(metadata.at("format") == kFormat, file.string(), ": has the format '",
-           metadata.at("format"), "', not '", kFormat, "'");
-  validate(metadata.at("sha256") ==
-               content_hash(metadata.at("step"), metadata.at("numbers"), content.tensors),
-           file.string(), ": is damaged (its SHA-256 is not the one written)");
-  validate(metadata.at("step") == std::to_string(step), file.string(), ": holds step ",
-           metadata.at("step"), " (renamed?)");
-  return {step, std::move(content.tensors), decode(nlohmann::json::parse(metadata.at("numbers")))};
 }
 
 }  // namespace
@@ -185,7 +195,29 @@ std::optional<Checkpoint> CheckpointDirectory::load_newest() const {
   return std::nullopt;
 }
 
-Checkpoint CheckpointDirectory::load(int64_t step) const { return load_file(path_of(step), step); }
+Checkpoint read_checkpoint(const std::filesystem::path& file) {
+  TensorFile content = read_safetensors(file);
+  const auto& metadata = content.metadata;
+  for (const char* key : {"format", "step", "numbers", "sha256"})
+    validate(metadata.contains(key), file.string(), ": is no whole checkpoint ('", key,
+             "' is missing)");
+  validate(metadata.at("format") == kFormat, file.string(), ": has the format '",
+           metadata.at("format"), "', not '", kFormat, "'");
+  const auto& step = metadata.at("step");
+  validate(metadata.at("sha256") == content_hash(step, metadata.at("numbers"), content.tensors),
+           file.string(), ": is damaged (its SHA-256 is not the one written)");
+  const auto count = number_in<int64_t>(step, 10);
+  validate(count.has_value(), file.string(), ": is no whole checkpoint ('step' is '", step,
+           "', no number)");
+  return {*count, std::move(content.tensors), numbers_of(metadata.at("numbers"), file.string())};
+}
+
+Checkpoint CheckpointDirectory::load(int64_t step) const {
+  auto checkpoint = read_checkpoint(path_of(step));
+  validate(checkpoint.step == step, path_of(step).string(), ": holds step ", checkpoint.step,
+           " (renamed?)");
+  return checkpoint;
+}
 
 std::vector<int64_t> CheckpointDirectory::steps() const {
   std::vector<int64_t> found;

@@ -1,11 +1,13 @@
 #include "io/csv.hpp"
 
-#include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
+#include "io/utf8_text.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <string_view>
 
 namespace stylescope {
 namespace {
@@ -16,12 +18,33 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
-// The records of a CSV text one after another; quoted fields may hold commas and line breaks.
+// Of , ; tab and | the one that the first line has most of, outside of quotation marks.
+char found_separator(std::string_view text) {
+  constexpr std::string_view kKnown = ",;\t|";
+  std::array<int64_t, kKnown.size()> count{};
+  bool quoted = false;
+  const size_t begin = std::min(text.find_first_not_of("\r\n"), text.size());
+  for (size_t i = begin; i < text.size() && (quoted || text[i] != '\n'); ++i) {
+    if (text[i] == '"') quoted = !quoted;
+    const size_t which = quoted ? std::string_view::npos : kKnown.find(text[i]);
+    if (which != std::string_view::npos) ++count[which];
+  }
+  return kKnown[static_cast<size_t>(std::max_element(count.begin(), count.end()) - count.begin())];
+}
+
+std::string name_of(char separator) {
+  if (separator == ',') return "a comma";
+  return separator == '\t' ? "a tab" : std::string("'") + separator + "'";
+}
+
+// The records of a CSV text one after another; quoted fields may hold separators and line breaks.
 class CsvReader {
  public:
-  CsvReader(std::string file, std::string text) : file_(std::move(file)), text_(std::move(text)) {
-    if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
-  }
+  CsvReader(std::string file, std::string text, char separator)
+      : file_(std::move(file)),
+        text_(std::move(text)),
+        ends_{separator, '\n'},
+        blanks_(separator == '\t' ? " " : " \t") {}
   int64_t line() const { return record_line_; }
 
   // False at the end. Empty lines are passed over.
@@ -47,9 +70,9 @@ class CsvReader {
     }
   }
   std::string field() {
-    const size_t begin = text_.find_first_not_of(" \t", at_);
+    const size_t begin = text_.find_first_not_of(blanks_, at_);
     if (begin != std::string::npos && text_[begin] == '"') return quoted(begin + 1);
-    const size_t end = std::min(text_.find_first_of(",\n", at_), text_.size());
+    const size_t end = std::min(text_.find_first_of(ends_, at_), text_.size());
     std::string value = trimmed(text_.substr(at_, end - at_));
     at_ = end;
     return value;
@@ -63,7 +86,11 @@ class CsvReader {
       } else if (at_ + 1 < text_.size() && text_[at_ + 1] == '"') {
         value += text_[at_++];
       } else {
-        at_ = std::min(text_.find_first_of(",\n", at_), text_.size());
+        const size_t end = std::min(text_.find_first_of(ends_, at_), text_.size());
+        validate(
+            trimmed(text_.substr(at_ + 1, end - at_ - 1)).empty(), file_, ":", line_,
+            ": goes on after a closing quotation mark; double a quotation mark inside a field");
+        at_ = end;
         return value;
       }
     }
@@ -71,17 +98,27 @@ class CsvReader {
                                     ": a quotation mark is not closed; close it"));
   }
 
-  std::string file_, text_;
+  std::string file_, text_, ends_, blanks_;
   size_t at_ = 0;
   int64_t line_ = 1, record_line_ = 1;
 };
 
-void check_columns(const std::string& file, const std::vector<std::string>& columns,
+void check_columns(const std::string& file, const CsvTable& table,
                    const std::vector<std::string>& required,
-                   const std::vector<std::string>& optional) {
+                   const std::vector<std::string>& optional, const CsvFormat& format) {
+  const auto& columns = table.columns;
+  const char found = found_separator(columns.front());
+  validate(columns.size() > 1 || required.empty() || columns.front() == required.front() ||
+               columns.front().find(found) == std::string::npos,
+           file, ":1: its fields are separated by ", name_of(found), ", and ",
+           name_of(table.separator), " is expected; save it with ", name_of(table.separator));
   std::set<std::string> seen;
-  for (const auto& name : columns)
-    validate(seen.insert(name).second, file, ":1: column '", name, "' stands twice; remove one");
+  for (size_t i = 0; i < columns.size(); ++i) {
+    validate(!format.whole_rows || !columns[i].empty(), file, ":1: column ", i + 1,
+             " has no name; name it, or take it away");
+    validate(seen.insert(columns[i]).second, file, ":1: column '", columns[i],
+             "' stands twice; remove one");
+  }
   for (const auto& name : required)
     validate(seen.contains(name), file, ":1: has no column '", name,
              "' (the first line names the columns)", suggestion(name, columns));
@@ -106,17 +143,22 @@ bool CsvTable::has(const std::string& column) const {
 }
 
 CsvTable read_csv(const std::filesystem::path& file, const std::vector<std::string>& required,
-                  const std::vector<std::string>& optional) {
-  CsvReader reader(file.string(), read_text(file));
+                  const std::vector<std::string>& optional, const CsvFormat& format) {
+  std::string text = read_utf8(file);
   CsvTable table;
+  table.separator = format.separator ? format.separator : found_separator(text);
+  CsvReader reader(file.string(), std::move(text), table.separator);
   validate(reader.next(table.columns), file.string(),
            ": is empty; its first line must name the columns");
-  check_columns(file.string(), table.columns, required, optional);
+  check_columns(file.string(), table, required, optional, format);
+  const size_t width = table.columns.size();
   std::vector<std::string> fields;
   while (reader.next(fields)) {
-    validate(fields.size() <= table.columns.size(), file.string(), ":", reader.line(), ": has ",
-             fields.size(), " fields for ", table.columns.size(),
-             " columns; quote a field that holds a comma");
+    const bool fits = format.whole_rows ? fields.size() == width : fields.size() <= width;
+    validate(fits, file.string(), ":", reader.line(), ": has ", fields.size(),
+             fields.size() == 1 ? " field for " : " fields for ", width, " columns; ",
+             fields.size() > width ? "quote a field that holds " + name_of(table.separator)
+                                   : "add what is missing (empty fields count, too)");
     CsvRow row{reader.line(), {}};
     for (size_t i = 0; i < fields.size(); ++i) row.values[table.columns[i]] = fields[i];
     for (const auto& name : required)
@@ -125,6 +167,14 @@ CsvTable read_csv(const std::filesystem::path& file, const std::vector<std::stri
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+char separator_of(const std::string& name) {
+  return name == "comma"       ? ','
+         : name == "semicolon" ? ';'
+         : name == "tab"       ? '\t'
+         : name == "pipe"      ? '|'
+                               : '\0';
 }
 
 }  // namespace stylescope

@@ -3,12 +3,15 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
+#include "io/safetensors_header.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <istream>
+#include <set>
 
 namespace fs = std::filesystem;
 
@@ -49,7 +52,7 @@ struct Header {
 // alone.
 class HeaderParser {
  public:
-  HeaderParser(const std::string& text, const fs::path& file) : text_(text), file_(file) {}
+  HeaderParser(const std::string& text, const std::string& file) : text_(text), file_(file) {}
 
   Header parse() {
     Header header;
@@ -64,7 +67,7 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(detail::concatenate(file_.string(), ": is no safetensors file (its header: ", what,
+    throw Error(detail::concatenate(file_, ": is no safetensors file (its header: ", what,
                                     " at byte ", position_ + 8,
                                     "); get the file again from where it came"));
   }
@@ -175,34 +178,45 @@ class HeaderParser {
   }
 
   const std::string& text_;
-  const fs::path& file_;
+  const std::string& file_;
   size_t position_ = 0;
 };
 
+// -1: more than any file holds, where strides would overflow, even with an extent of 0 among them.
 int64_t bytes_of(const Entry& e) {
   int64_t count = 1;
+  bool empty = false;
   for (const auto n : e.shape) {
-    if (n != 0 && count > (int64_t{1} << 56) / n) return -1;
+    empty = empty || n == 0;
+    if (n == 0) continue;
+    if (count > (int64_t{1} << 56) / n) return -1;
     count *= n;
   }
-  return count * static_cast<int64_t>(torch::elementSize(e.dtype));
+  return empty ? 0 : count * static_cast<int64_t>(torch::elementSize(e.dtype));
 }
 
-// The data section must be covered exactly: no holes, no overlaps (as the format demands).
-void check_layout(const Header& header, int64_t data_bytes, const fs::path& file) {
+// Each name once, and the data section covered exactly: no holes, no overlaps (as the format
+// demands).
+void check_layout(const Header& header, int64_t data_bytes, const std::string& file) {
   std::vector<const Entry*> order;
-  for (const auto& e : header.entries) order.push_back(&e);
+  std::set<std::string_view> names;
+  for (const auto& e : header.entries) {
+    order.push_back(&e);
+    validate(names.insert(e.name).second, file, ": tensor '", e.name,
+             "' stands twice in its header (the file is damaged); get it again");
+  }
   std::sort(order.begin(), order.end(), [](auto* a, auto* b) {
     return std::tie(a->begin, a->end) < std::tie(b->begin, b->end);
   });
   int64_t position = 0;
   for (const auto* e : order) {
-    validate(e->begin == position && e->end - e->begin == bytes_of(*e), file.string(), ": tensor '",
-             e->name,
+    const int64_t bytes = bytes_of(*e);
+    validate(bytes >= 0 && e->begin == position && e->end >= e->begin && e->end - e->begin == bytes,
+             file, ": tensor '", e->name,
              "' has offsets that do not fit its shape (the file is damaged); get it again");
     position = e->end;
   }
-  validate(position == data_bytes, file.string(), ": holds ", data_bytes,
+  validate(position == data_bytes, file, ": holds ", data_bytes,
            " bytes of data where its header says ", position,
            " (the file was cut off or damaged); get it again");
 }
@@ -254,6 +268,35 @@ std::string header_of(const TensorFile& content) {
   return header;
 }
 
+std::ifstream opened(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  validate(in.good() && !fs::is_directory(file), file.string(), ": cannot be read (",
+           in.good() ? "it is a folder" : std::strerror(errno), ")");
+  return in;
+}
+
+struct Layout {
+  Header header;
+  int64_t data_start = 0;
+};
+
+Layout read_layout(std::istream& in, const std::string& name) {
+  in.seekg(0, std::ios::end);
+  const auto size = static_cast<int64_t>(in.tellg());
+  in.seekg(0);
+  uint64_t header_bytes = 0;
+  in.read(reinterpret_cast<char*>(&header_bytes), sizeof header_bytes);
+  validate(in.good() && size >= 8 && header_bytes <= kLargestHeader &&
+               static_cast<int64_t>(header_bytes) <= size - 8,
+           name, ": is no safetensors file, or was cut off (", size,
+           " bytes); get it again from where it came");
+  std::string text(header_bytes, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(header_bytes));
+  Layout layout{HeaderParser(text, name).parse(), 8 + static_cast<int64_t>(header_bytes)};
+  check_layout(layout.header, size - layout.data_start, name);
+  return layout;
+}
+
 }  // namespace
 
 bool TensorFile::contains(const std::string& name) const {
@@ -271,32 +314,30 @@ const torch::Tensor& TensorFile::at(const std::string& name) const {
 }
 
 TensorFile read_safetensors(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  validate(in.good(), file.string(), ": cannot be read (", std::strerror(errno), ")");
-  in.seekg(0, std::ios::end);
-  const auto size = static_cast<int64_t>(in.tellg());
-  in.seekg(0);
-  uint64_t header_bytes = 0;
-  in.read(reinterpret_cast<char*>(&header_bytes), sizeof header_bytes);
-  validate(in.good() && size >= 8 && header_bytes <= kLargestHeader &&
-               static_cast<int64_t>(header_bytes) <= size - 8,
-           file.string(), ": is no safetensors file, or was cut off (", size,
-           " bytes); get it again from where it came");
-  std::string text(header_bytes, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(header_bytes));
-  const Header header = HeaderParser(text, file).parse();
-  const int64_t data_start = 8 + static_cast<int64_t>(header_bytes);
-  check_layout(header, size - data_start, file);
+  auto in = opened(file);
+  return read_safetensors(in, file.string());
+}
 
-  TensorFile content;
-  content.metadata = header.metadata;
-  for (const auto& e : header.entries) {
+TensorFile read_safetensors(std::istream& in, const std::string& name) {
+  const Layout layout = read_layout(in, name);
+  TensorFile content{{}, layout.header.metadata};
+  for (const auto& e : layout.header.entries) {
     auto tensor = torch::empty(e.shape, e.dtype);
-    in.seekg(data_start + e.begin);
+    in.seekg(layout.data_start + e.begin);
     in.read(static_cast<char*>(tensor.data_ptr()), e.end - e.begin);
-    validate(in.good(), file.string(), ": cannot be read to its end (", std::strerror(errno), ")");
+    validate(in.good(), name, ": cannot be read to its end (", std::strerror(errno), ")");
     content.tensors.emplace_back(e.name, tensor);
   }
+  return content;
+}
+
+TensorFile read_safetensors_header(const fs::path& file) {
+  auto in = opened(file);
+  const Layout layout = read_layout(in, file.string());
+  TensorFile content{{}, layout.header.metadata};
+  for (const auto& e : layout.header.entries)
+    content.tensors.emplace_back(
+        e.name, torch::empty(e.shape, torch::TensorOptions(e.dtype).device(torch::kMeta)));
   return content;
 }
 

@@ -1,6 +1,9 @@
 #include "io/checkpoint.hpp"
 
+#include "io/checkpoint_file.hpp"
 #include "io/log.hpp"
+#include "io/safetensors.hpp"
+#include "io/sha256.hpp"
 #include "tests/io/faults.hpp"
 
 #include <bit>
@@ -55,6 +58,22 @@ void expect_same(const Checkpoint& a, const Checkpoint& b) {
   }
 }
 
+// The checksum of a checkpoint without tensors, as io/checkpoint.hpp has it.
+std::string hash_of(const std::string& step, const std::string& numbers) {
+  Sha256 hash;
+  const auto number = [&hash](uint64_t value) {
+    char bytes[8];
+    for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+    hash.update(bytes, sizeof bytes);
+  };
+  for (const std::string& text : {std::string("stylescope.checkpoint.1"), step, numbers}) {
+    number(text.size());
+    hash.update(text);
+  }
+  number(0);
+  return hash.finish();
+}
+
 TEST(Checkpoint, GivesBackWhatWasSaved) {
   TempDir dir;
   CheckpointDirectory directory(dir / "new/checkpoints", 3);
@@ -86,6 +105,27 @@ TEST(Checkpoint, NumbersKeepEveryBit) {
         << values[i];
   EXPECT_TRUE(std::isnan(loaded.numbers["nan"].get<double>()));
   EXPECT_EQ(loaded.numbers["big"].get<int64_t>(), 9007199254740993);
+}
+
+// Texts that no program of ours wrote, with a checksum that fits.
+TEST(Checkpoint, TextsThatAreNoNumbersAreRefused) {
+  TempDir dir;
+  CheckpointDirectory directory(dir.path(), 1);
+  directory.save({3, {}, {{"a", 1}}});
+  const auto written = read_safetensors(directory.path_of(3));
+  const auto says = [&](const char* step, const char* numbers, const char* part) {
+    auto content = written;
+    content.metadata["step"] = step;
+    content.metadata["numbers"] = numbers;
+    content.metadata["sha256"] = hash_of(step, numbers);
+    write_safetensors(dir / "other.safetensors", content);
+    expect_sentence(error_of([&] { read_checkpoint(dir / "other.safetensors"); }),
+                    dir / "other.safetensors", {part});
+  };
+  says("many", "{}", "'step' is 'many', no number");
+  says("99999999999999999999", "{}", "no number");
+  says("3", "{", "'numbers' is no JSON");
+  says("3", R"({"a":{"$float64_bits":"nan"}})", "where the bits of a number should be");
 }
 
 TEST(Checkpoint, KeepsTheNewest) {
