@@ -12,6 +12,8 @@ namespace {
 constexpr const char* kFormat = "stylescope.explanations";
 constexpr int64_t kVersion = 1;
 
+constexpr const char* kOcclusion = "occlusion";
+
 struct Part {
   const char* name;
   torch::Tensor ExplanationSet::*tensor;
@@ -27,7 +29,7 @@ const std::vector<Part>& parts() {
       {"reconstruction", &Set::reconstruction, torch::kUInt8, "NCHW"},
       {"strip", &Set::strip, torch::kUInt8, "NLCHW"},
       {"targets", &Set::targets, torch::kUInt8, "NPCHW"},
-      {"gradcam", &Set::gradcam, torch::kFloat32, "NHW"},
+      {"gradcam", &Set::heat_map, torch::kFloat32, "NHW"},
       {"difference", &Set::difference, torch::kFloat32, "NHW"},
       {"w", &Set::w, torch::kFloat64, "Nw"},
       {"lambda", &Set::lambda, torch::kFloat64, "L"},
@@ -41,6 +43,11 @@ const std::vector<Part>& parts() {
       {"label", &Set::label, torch::kInt64, "N"},
   };
   return list;
+}
+
+// A heat map has the name of what made it.
+std::string name_of(const Part& part, const ExplanationSet& set) {
+  return part.tensor == &ExplanationSet::heat_map ? set.heat_map_kind : part.name;
 }
 
 // What is wrong with the shapes, or nothing: every letter must stand for one extent throughout.
@@ -73,7 +80,7 @@ void write_explanations(const std::filesystem::path& file, const ExplanationSet&
     hdf5::File out = hdf5::File::create(temporary, "check the disk's space and permissions");
     out.write_format(kFormat, kVersion);
     for (const auto& part : parts())
-      out.write(part.name, (set.*part.tensor).to(torch::kCPU, part.dtype));
+      out.write(name_of(part, set), (set.*part.tensor).to(torch::kCPU, part.dtype));
     out.write_strings("name", set.name);
     out.write_strings("subject", set.subject);
     out.close();
@@ -85,8 +92,10 @@ ExplanationSet read_explanations(const std::filesystem::path& file) {
   const hdf5::File in = hdf5::File::open(file, advice);
   in.check_format(kFormat, kVersion);
   ExplanationSet set;
+  if (in.contains(kOcclusion)) set.heat_map_kind = kOcclusion;
   for (const auto& part : parts())
-    set.*part.tensor = in.read(part.name, part.dtype, std::vector<int64_t>(part.axes.size(), -1));
+    set.*part.tensor =
+        in.read(name_of(part, set), part.dtype, std::vector<int64_t>(part.axes.size(), -1));
   set.name = in.read_strings("name");
   set.subject = in.read_strings("subject");
   const std::string problem = mismatch(set);

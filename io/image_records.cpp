@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string_view>
 
 namespace stylescope {
 namespace {
@@ -34,12 +35,14 @@ std::string to_string(Split split) {
 }
 
 void check_subjects(const std::string& file, const std::vector<ImageRecord>& records) {
-  std::map<std::string, Split> split_of;
+  std::map<std::string_view, const ImageRecord*> first;
   for (const auto& record : records) {
-    const auto [known, is_new] = split_of.emplace(record.subject, record.split);
-    validate(is_new || known->second == record.split, file, ": subject '", record.subject,
-             "' stands in two splits, ", to_string(known->second), " and ", to_string(record.split),
-             " (", record.path, "); give every subject's images one split only");
+    const auto known = first.emplace(record.subject, &record).first->second;
+    validate(known->split == record.split, file, ": subject '", record.subject,
+             "' stands in two splits, ", to_string(known->split), " (", known->path, ") and ",
+             to_string(record.split), " (", record.path,
+             "): what was trained on would be tested on; give every subject's images one split "
+             "only");
   }
 }
 
@@ -106,6 +109,18 @@ std::vector<ImageRecord> read_records(const hdf5::File& file, const std::string&
       records[i].attributes[attribute] = values.data_ptr<double>()[i];
   }
   return records;
+}
+
+void write_value_names(hdf5::File& file, const ValueNames& names) {
+  for (const auto& [attribute, texts] : names)
+    file.write_strings("attribute_names/" + attribute, texts);
+}
+
+ValueNames read_value_names(const hdf5::File& file) {
+  ValueNames names;
+  for (const auto& attribute : file.names_in("attribute_names"))
+    names[attribute] = file.read_strings("attribute_names/" + attribute);
+  return names;
 }
 
 void hash_record(Sha256& hash, const ImageRecord& record) {

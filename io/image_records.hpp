@@ -4,6 +4,10 @@
 #include "io/image_set.hpp"
 #include "io/sha256.hpp"
 
+#include <map>
+#include <string>
+#include <vector>
+
 // The parts of images.h5 that are no pixels, for image_set.cpp and image_index.cpp.
 namespace stylescope {
 
@@ -23,6 +27,11 @@ void write_records(hdf5::File& file, const std::vector<ImageRecord>& records,
 // Throws Error when a column is missing, has another length than `count`, or holds what it cannot.
 std::vector<ImageRecord> read_records(const hdf5::File& file, const std::string& path,
                                       int64_t count, const std::vector<std::string>& label_names);
+
+// /attribute_names: the texts that attributes' numbers stand for, by attribute.
+using ValueNames = std::map<std::string, std::vector<std::string>>;
+void write_value_names(hdf5::File& file, const ValueNames& names);
+ValueNames read_value_names(const hdf5::File& file);
 
 // Adds a record to a hash of them.
 void hash_record(Sha256& hash, const ImageRecord& record);

@@ -7,8 +7,10 @@
 #include "io/image_pixels.hpp"
 #include "io/image_records.hpp"
 
+#include <cmath>
 #include <mutex>
 #include <optional>
+#include <set>
 
 namespace stylescope {
 namespace {
@@ -39,6 +41,7 @@ struct ImageSetWriter::Impl {
   hdf5::File file;
   std::optional<hdf5::Dataset> images;
   std::vector<ImageRecord> records;
+  ValueNames value_names;
   Sha256 hash;
   bool published = false;
 };
@@ -61,6 +64,7 @@ ImageSetWriter::ImageSetWriter(std::filesystem::path file, int64_t channels, int
                        options,
                        std::move(partial),
                        std::move(images),
+                       {},
                        {},
                        {}});
   impl_->hash.update(shape.data(), shape.size() * sizeof(int64_t)).update(impl_->source_json);
@@ -113,6 +117,36 @@ void ImageSetWriter::set_attribute(const std::string& name, const std::string& t
   impl_->hash.update(name).update(text);
 }
 
+torch::Tensor ImageSetWriter::read(at::ArrayRef<int64_t> rows) const {
+  SS_CHECK(impl_->options.storage == Storage::none && impl_->images.has_value());
+  return impl_->images->read_rows(rows);
+}
+
+void ImageSetWriter::leave_out(const std::vector<int64_t>& rows) {
+  SS_CHECK(impl_->options.storage == Storage::none && impl_->images.has_value());
+  const std::set<int64_t> out(rows.begin(), rows.end());
+  std::vector<ImageRecord> kept;
+  for (int64_t row = 0; row < std::ssize(impl_->records); ++row) {
+    if (out.contains(row)) {
+      impl_->hash.update(&row, sizeof row);
+      continue;
+    }
+    const auto to = std::ssize(kept);
+    if (to != row) impl_->images->write_rows(to, impl_->images->read_rows({row}));
+    kept.push_back(std::move(impl_->records[static_cast<size_t>(row)]));
+  }
+  impl_->records = std::move(kept);
+}
+
+const std::vector<ImageRecord>& ImageSetWriter::records() const { return impl_->records; }
+
+void ImageSetWriter::name_values(const std::string& attribute,
+                                 const std::vector<std::string>& names) {
+  impl_->value_names[attribute] = names;
+  impl_->hash.update(attribute);
+  for (const auto& name : names) impl_->hash.update(name);
+}
+
 void ImageSetWriter::close() {
   finish();
   publish();
@@ -125,6 +159,7 @@ void ImageSetWriter::finish() {
   check_subjects(impl_->target.string(), impl_->records);
   impl_->images->resize(static_cast<int64_t>(impl_->records.size()));
   write_records(impl_->file, impl_->records, impl_->label_names);
+  write_value_names(impl_->file, impl_->value_names);
   impl_->file.write_format(images_format::name, images_format::version);
   impl_->file.write_attribute("source", impl_->source_json);
   for (const auto& name : impl_->label_names) impl_->hash.update(name);
@@ -146,11 +181,14 @@ struct ImageSet::Impl {
   hdf5::File file;
   hdf5::Dataset images;
   ImagePixels pixels;
+  Access access;
   bool through_hdf5 = false;  // the images lie as only HDF5 can read them
   std::mutex reading{};
   std::string source_json{}, id{};
   std::vector<std::string> label_names{}, shards{};
   std::vector<ImageRecord> records{};
+  ValueNames value_names{};
+  std::string path{};
 
   void find_images(const std::filesystem::path& path) {
     const auto found = read_shards(file, path.string());
@@ -169,7 +207,7 @@ struct ImageSet::Impl {
   }
 };
 
-ImageSet::ImageSet(const std::filesystem::path& path) {
+ImageSet::ImageSet(const std::filesystem::path& path, Access access) {
   hdf5::File file = hdf5::File::open(path, images_format::run_again);
   file.check_format(images_format::name, images_format::version);
   hdf5::Dataset images = file.dataset("images");
@@ -178,11 +216,13 @@ ImageSet::ImageSet(const std::filesystem::path& path) {
            ": data set 'images' must be (images, channels, height, width) of bytes; ",
            images_format::run_again);
   ImagePixels pixels({shape.begin() + 1, shape.end()}, images_format::run_again);
-  impl_.reset(new Impl{std::move(file), std::move(images), std::move(pixels)});
+  impl_.reset(new Impl{std::move(file), std::move(images), std::move(pixels), access});
+  impl_->path = path.string();
   impl_->source_json = impl_->file.read_text_attribute("source");
   if (impl_->file.has_attribute("id")) impl_->id = impl_->file.read_text_attribute("id");
   impl_->label_names = impl_->file.read_strings("label_names");
   impl_->records = read_records(impl_->file, path.string(), shape[0], impl_->label_names);
+  impl_->value_names = read_value_names(impl_->file);
   check_subjects(path.string(), impl_->records);
   impl_->find_images(path);
 }
@@ -202,7 +242,28 @@ const std::vector<std::string>& ImageSet::shards() const { return impl_->shards;
 
 const ImageRecord& ImageSet::record(int64_t index) const { return impl_->records.at(index); }
 
+const std::vector<std::string>& ImageSet::value_names(const std::string& attribute) const {
+  static const std::vector<std::string> none;
+  const auto found = impl_->value_names.find(attribute);
+  return found == impl_->value_names.end() ? none : found->second;
+}
+
+std::string ImageSet::text(int64_t index, const std::string& attribute) const {
+  const auto& names = value_names(attribute);
+  validate(!names.empty(), impl_->path, ": attribute '", attribute,
+           "' holds no texts; ask for its numbers");
+  const auto& attributes = record(index).attributes;
+  const auto value = attributes.find(attribute);
+  if (value == attributes.end() || std::isnan(value->second)) return {};
+  validate(value->second >= 0 && value->second < static_cast<double>(names.size()), impl_->path,
+           ": attribute '", attribute, "' of image ", index, " is ", value->second,
+           ", and there are ", names.size(), " texts for it; ", images_format::run_again);
+  return names[static_cast<size_t>(value->second)];
+}
+
 std::vector<int64_t> ImageSet::indices(Split split) const {
+  SS_CHECK(impl_->access == Access::all || split != Split::test,
+           "test images were asked for in training");
   std::vector<int64_t> found;
   for (int64_t i = 0; i < size(); ++i)
     if (impl_->records[i].split == split) found.push_back(i);
@@ -210,6 +271,9 @@ std::vector<int64_t> ImageSet::indices(Split split) const {
 }
 
 torch::Tensor ImageSet::read(at::ArrayRef<int64_t> indices) const {
+  if (impl_->access == Access::training)
+    for (const int64_t i : indices)
+      SS_CHECK(record(i).split != Split::test, "image ", i, ", a test image, was read in training");
   if (!impl_->through_hdf5) return impl_->pixels.read(indices);
   const std::lock_guard lock(impl_->reading);
   return impl_->images.read_rows(indices);

@@ -19,7 +19,8 @@
 //   /subject    (N) variable-length UTF-8 string           /path   (N) where the image came from
 //   /slide      (N) strings, /coords (N, 2) float64 x, y: only where an image has a slide
 //   /label_names (K) strings
-//   /attributes/<name> (N) float64 (NaN: unknown)
+//   /attributes/<name> (N) float64 (NaN: unknown); of texts the row of its text in
+//   /attribute_names/<name> (K) strings
 //   /tile/...   what the writer added: data sets, and attributes of this group
 // Root attributes: format "stylescope.images", version (1: no slide, coords, tile, id, filters),
 // source (JSON text: how it was made), id (tells this content from any other).
@@ -62,6 +63,13 @@ class ImageSetWriter {
   void add_table(const std::string& name, const torch::Tensor& values);
   void add_strings(const std::string& name, const std::vector<std::string>& values);
   void set_attribute(const std::string& name, const std::string& text);
+  // The rows that were appended so far: (n, C, H, W) uint8. Of Storage::none only.
+  torch::Tensor read(at::ArrayRef<int64_t> rows) const;
+  // Takes rows out again; those behind move up. Of Storage::none only.
+  void leave_out(const std::vector<int64_t>& rows);
+  const std::vector<ImageRecord>& records() const;
+  // The attribute's numbers stand for these texts: 0 for the first, and so on.
+  void name_values(const std::string& attribute, const std::vector<std::string>& names);
   // finish: all is written, and on its way to the disk. publish: waits for that, then gives the
   // file its name. close: both. Throw Error; finish when a subject stands in two splits, or there
   // are no images (and it is no shard).
@@ -74,11 +82,15 @@ class ImageSetWriter {
   std::unique_ptr<Impl> impl_;
 };
 
+// Rule 3 of the design holds at run time: a set that is opened for training has no test images to
+// give. To ask for them, by indices() or read(), is a bug of ours, and ends the program.
+enum class Access : uint8_t { all, training };
+
 class ImageSet {
  public:
   // Throws Error: file, what is wrong (no HDF5, cut off, a data set missing or of another length, a
   // subject in two splits; of a shard: missing, cut off, not the one that was indexed).
-  explicit ImageSet(const std::filesystem::path& file);
+  explicit ImageSet(const std::filesystem::path& file, Access access = Access::all);
   ~ImageSet();
   ImageSet(ImageSet&&) noexcept;
   ImageSet& operator=(ImageSet&&) noexcept;
@@ -89,13 +101,18 @@ class ImageSet {
   int64_t width() const;
   const std::vector<std::string>& label_names() const;
   const ImageRecord& record(int64_t index) const;
+  // The texts that an attribute's numbers stand for; empty: they are numbers.
+  const std::vector<std::string>& value_names(const std::string& attribute) const;
+  // The text of an image's attribute; "" where it is unknown. Throws Error when the attribute holds
+  // no texts, or another number than they have.
+  std::string text(int64_t index, const std::string& attribute) const;
   const std::string& source_json() const;
   // 64 hex digits that tell this content from any other; "" in files of version 1.
   const std::string& id() const;
   // The files that the images lie in, relative to this one's folder; empty: in this file.
   const std::vector<std::string>& shards() const;
-  // Indices of a split, ascending. Stages other than evaluate and explain never ask for
-  // Split::test.
+  // Indices of a split, ascending. Stages other than evaluate and explain open the set by
+  // Access::training, and never ask for Split::test.
   std::vector<int64_t> indices(Split split) const;
   // (n, C, H, W) uint8, CPU. From any number of threads at once, and beside other users of HDF5:
   // the places of the images are asked of HDF5 once, when the set is opened, and the pixels read

@@ -1,7 +1,9 @@
 #include "io/base/error.hpp"
 #include "io/log.hpp"
+#include "io/picture.hpp"
 #include "pipeline/command.hpp"
 #include "pipeline/config.hpp"
+#include "pipeline/given_pictures.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/run_directory.hpp"
 
@@ -21,6 +23,7 @@ struct ExplainCommand {
   std::vector<std::string> images, overrides;
   std::vector<std::string> at;  // "x,y"
   std::vector<std::array<double, 2>> places;
+  PictureOptions picture;
   Config config;
 
   void prepare() {
@@ -42,6 +45,7 @@ struct ExplainCommand {
     for (const auto& image : images)
       if (!fs::exists(image)) throw UsageError(image + ": is not there");
     check_places();
+    GivenPictures(config, picture);
     if (fs::exists(out) && !(fs::is_directory(out) && fs::is_empty(out)))
       throw UsageError(out + ": is there already; choose another --out");
   }
@@ -70,9 +74,10 @@ struct ExplainCommand {
                        "micrometres of a slide its images show; give a picture instead of --slide");
   }
 
-  std::vector<GivenImage> given() const {
+  std::vector<GivenImage> given(const PictureSettings& settings) const {
     std::vector<GivenImage> given;
-    for (const auto& image : images) given.push_back(given_picture(image));
+    const GivenPictures pictures(config, picture, settings);
+    for (const auto& image : images) given.push_back(pictures.of(image));
     for (const auto& place : places) {
       const std::string at = number(place[0]) + "," + number(place[1]);
       given.push_back({fs::path(slide).filename().string() + " at " + at, slide + " at " + at,
@@ -102,7 +107,13 @@ struct ExplainCommand {
     });
     RunContext context{at.world, at.device, at.dtype, static_cast<uint64_t>(config.seed),
                        run_dir,  out,       stop,     config.images_file()};
-    explain_images(config.explain, context, given(), out);
+    const std::string assumed = GivenPictures(config, picture).assumption();
+    if (!assumed.empty() && !images.empty()) log::info("explain: {}", assumed);
+    // Pictures are read as the run read its own.
+    const PictureSettings settings = config.ingest.pictures();
+    explain_images(config.explain, context, given(settings), out);
+    if (const auto dark = settings.tally->warning(); !dark.empty() && world.is_root())
+      log::warn("explain: {}", dark);
     log::info("explained: {}", out);
   }
 };
@@ -112,7 +123,12 @@ struct ExplainCommand {
 Task add_explain(CLI::App& app) {
   auto command = std::make_shared<ExplainCommand>();
   app.add_option("RUN_DIR", command->run_dir, "a finished run, such as runs/demo")->required();
-  app.add_option("IMAGE", command->images, "pictures (PNG, JPEG, TIFF)");
+  app.add_option("IMAGE", command->images, "pictures (PNG, JPEG, TIFF, DICOM)");
+  app.add_option("--side", command->picture.side,
+                 "which knee: L or R; cuts and mirrors a film as the run's ingest did")
+      ->check(CLI::IsMember({"L", "R"}));
+  app.add_option("--box", command->picture.box,
+                 "X,Y,WIDTH,HEIGHT: the part of each picture that is explained, in its pixels");
   app.add_option("--slide", command->slide,
                  "a whole-slide image; --at says which places on it are explained");
   app.add_option("--at", command->at,

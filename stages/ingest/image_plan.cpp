@@ -4,13 +4,19 @@
 #include "io/picture.hpp"
 #include "stages/images/census.hpp"
 #include "stages/images/subject_split.hpp"
+#include "stages/ingest/given_split.hpp"
+#include "stages/ingest/knee_side.hpp"
 #include "stages/ingest/pcam_plan.hpp"
+#include "stages/ingest/picture_facts.hpp"
 #include "stages/ingest/picture_folder.hpp"
+#include "stages/ingest/table_plan.hpp"
+#include "stages/ingest/zip_plan.hpp"
 #include "stages/phantom/knee_phantom.hpp"
 
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <optional>
 
 namespace stylescope {
 namespace {
@@ -64,47 +70,77 @@ void check_split_folders(const std::string& root, const std::vector<ListedPictur
   }
 }
 
-std::vector<Split> splits_of(const IngestConfig& config, const std::vector<ListedPicture>& pictures,
-                             uint64_t seed) {
-  std::vector<SubjectImage> dealt;
-  for (const auto& p : pictures)
-    if (!p.folder || (config.split.halve_val && p.folder == Split::val))
-      dealt.push_back({p.subject, p.label});
-  const SplitShares shares =
-      config.split.halve_val ? SplitShares{0, 0.5, 0.5}
-                             : SplitShares{config.split.train, config.split.val, config.split.test};
-  const auto drawn = split_by_subject(dealt, shares, seed);
-  std::vector<Split> splits;
-  size_t next = 0;
-  for (const auto& p : pictures) {
-    const bool given = p.folder && !(config.split.halve_val && p.folder == Split::val);
-    splits.push_back(given ? *p.folder : drawn[next++]);
+// A picture of the folder, and which knee it shows.
+struct FolderImage {
+  ListedPicture picture;
+  std::optional<Side> side;
+};
+
+// A picture without a subject in its name says it itself, where it is DICOM; so do sides.
+std::vector<FolderImage> ask_pictures(const IngestConfig& config, const PictureFolder& folder) {
+  std::vector<FolderImage> images;
+  std::vector<std::filesystem::path> files;
+  bool ask = config.subject_regex.empty();
+  for (const auto& picture : folder.pictures) {
+    files.push_back(std::filesystem::path(config.path) / picture.path);
+    images.push_back({picture, side_in_name(files.back(), config.knees)});
+    ask = ask || (config.knees.mirrors() && !images.back().side);
   }
-  return splits;
+  if (!ask) return images;
+  const auto facts = picture_facts(files, config.threads);
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (config.subject_regex.empty() && !facts[i].patient.empty())
+      images[i].picture.subject = facts[i].patient;
+    if (!images[i].side) images[i].side = side_from(facts[i].laterality, config.knees);
+  }
+  return images;
+}
+
+// Why an image cannot be used; "" where it can.
+std::string missing_in(const FolderImage& image, const IngestConfig& config) {
+  if (image.picture.subject.empty())
+    return "the file name does not match ingest.subject_regex '" + config.subject_regex + "'";
+  if (config.knees.mirrors() && !image.side)
+    return "its side is not known (by ingest.knees.side_regex or a DICOM header), and "
+           "ingest.knees.mirror needs it";
+  return {};
 }
 
 ImagePlan plan_folder(const IngestConfig& config, uint64_t seed) {
-  PictureFolder folder = list_pictures(config);
+  const PictureFolder folder = list_pictures(config);
   ImagePlan plan;
   plan.label_names = folder.label_names;
   plan.listed = static_cast<int64_t>(folder.pictures.size());
   std::vector<ListedPicture> pictures;
-  for (auto& picture : folder.pictures) {
-    if (picture.subject.empty())
-      plan.bad.push_back({picture.path, "the file name does not match ingest.subject_regex '" +
-                                            config.subject_regex + "'"});
-    else
-      pictures.push_back(std::move(picture));
+  std::vector<std::optional<Side>> sides;
+  for (auto& image : ask_pictures(config, folder)) {
+    if (const auto reason = missing_in(image, config); !reason.empty()) {
+      plan.bad.push_back({image.picture.path, reason});
+      continue;
+    }
+    pictures.push_back(std::move(image.picture));
+    sides.push_back(image.side);
   }
   check_split_folders(config.path, pictures);
-  const auto splits = splits_of(config, pictures, seed);
-  for (size_t i = 0; i < pictures.size(); ++i)
+  std::vector<SplitWish> wishes;
+  for (const auto& p : pictures) wishes.push_back({p.subject, p.label, p.folder});
+  const auto splits = settle_splits(config.split, wishes, seed);
+  for (size_t i = 0; i < pictures.size(); ++i) {
     plan.records.push_back(
         {pictures[i].label, splits[i], pictures[i].subject, pictures[i].path, {}});
+    if (config.knees.mirrors()) plan.records.back().attributes["side"] = side_value(sides[i]);
+  }
+  if (config.knees.mirrors()) plan.value_names["side"] = side_values();
+  const PictureSettings settings = config.pictures();
+  plan.tally = settings.tally;
   plan.load = [root = std::filesystem::path(config.path), paths = std::move(pictures),
-               size = config.resolution, channels = config.channels](int64_t i) {
-    return resize_picture(read_picture(root / paths[static_cast<size_t>(i)].path, channels), size)
-        .contiguous();
+               sides = std::move(sides), knees = config.knees, settings, size = config.resolution,
+               channels = config.channels](int64_t i) {
+    const auto file = root / paths[static_cast<size_t>(i)].path;
+    const auto pixels = knee_of(read_picture(file, channels, settings), file.string(),
+                                sides[static_cast<size_t>(i)], std::nullopt, knees);
+    check_picture_size(file.string(), pixels, size);
+    return resize_picture(pixels, size).contiguous();
   };
   return plan;
 }
@@ -114,6 +150,8 @@ ImagePlan plan_folder(const IngestConfig& config, uint64_t seed) {
 ImagePlan plan_images(const IngestConfig& config, uint64_t seed) {
   ImagePlan plan = config.source == "phantom" ? plan_phantom(config, seed)
                    : config.source == "pcam"  ? plan_pcam(config)
+                   : config.source == "zip"   ? plan_zip(config, seed)
+                   : config.source == "table" ? plan_table(config, seed)
                                               : plan_folder(config, seed);
   // Where most names do not match, that is the news, not the empty splits that follow from it.
   const double bad_share = static_cast<double>(plan.bad.size()) / static_cast<double>(plan.listed);

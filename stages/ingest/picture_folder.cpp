@@ -1,12 +1,17 @@
 #include "stages/ingest/picture_folder.hpp"
 
 #include "io/base/error.hpp"
+#include "io/dicom.hpp"
 #include "io/sha256.hpp"
+#include "io/stylegan_set.hpp"
+#include "io/subject_key.hpp"
 #include "stages/images/subject_split.hpp"
+#include "stages/ingest/label_order.hpp"
 #include "stages/ingest/pcam_plan.hpp"
+#include "stages/ingest/table_rows.hpp"
+#include "stages/ingest/zip_plan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <map>
 #include <set>
@@ -16,13 +21,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Pictures by their endings. DICOM often has none, or a number that ends a UID: such a file is
+// looked into. A DICOMDIR is the table of contents of a disc.
 bool is_picture(const fs::path& file) {
-  static constexpr std::array<std::string_view, 5> kEndings{".png", ".jpg", ".jpeg", ".tif",
-                                                            ".tiff"};
   std::string ending = file.extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+  if (has_picture_ending(file) || ending == ".dcm" || ending == ".dicom" || ending == ".ima")
+    return true;
+  const bool no_ending = std::all_of(ending.begin(), ending.end(),
+                                     [](unsigned char c) { return c == '.' || std::isdigit(c); });
+  return no_ending && file.filename() != "DICOMDIR" && is_dicom(file);
 }
 
 // Names of the entries that `keep` accepts, sorted. Throws Error when the folder cannot be read.
@@ -43,15 +52,6 @@ std::vector<std::string> names_in(const fs::path& folder, Keep keep) {
 
 std::vector<std::string> folders_in(const fs::path& folder) {
   return names_in(folder, [](const fs::directory_entry& e) { return e.is_directory(); });
-}
-
-// Numbers by their value (2 before 10), names by their letters.
-bool label_before(const std::string& a, const std::string& b) {
-  const auto is_number = [](const std::string& s) {
-    return std::all_of(s.begin(), s.end(), [](unsigned char c) { return std::isdigit(c); });
-  };
-  if (is_number(a) && is_number(b) && a.size() != b.size()) return a.size() < b.size();
-  return a < b;
 }
 
 // One folder of label folders; `below` is its path under the root: "" or "train/".
@@ -122,9 +122,10 @@ void check_classes(const fs::path& root, const PictureFolder& folder, const Spli
                   [](const std::string& name) { return split_of_folder(name).has_value(); });
   validate(split.mode != "random" || folder.label_names.empty() || !split_folders, root.string(),
            ": holds the folders of a split, not of labels; set ingest.split.mode: folders");
-  validate(!folder.pictures.empty(), root.string(),
-           ": holds no pictures (*.png, *.jpg, *.jpeg, *.tif, *.tiff in one folder a label); check "
-           "ingest.path");
+  validate(
+      !folder.pictures.empty(), root.string(),
+      ": holds no pictures (*.png, *.jpg, *.jpeg, *.tif, *.tiff, *.dcm in one folder a label); "
+      "check ingest.path");
   validate(folder.label_names.size() > 1, root.string(), ": holds only one class, '",
            folder.label_names.front(),
            "' (a classifier needs two); add a folder for another label");
@@ -149,7 +150,7 @@ PictureFolder list_pictures(const IngestConfig& config) {
       const std::string below = tree.below + folder.label_names[label];
       if (!fs::is_directory(root / below)) continue;
       const auto names = names_in(root / below, [](const fs::directory_entry& e) {
-        return is_picture(e.path()) && !e.is_directory();
+        return !e.is_directory() && is_picture(e.path());
       });
       for (const auto& name : names)
         folder.pictures.push_back({below + "/" + name, static_cast<int64_t>(label), tree.split,
@@ -162,9 +163,13 @@ PictureFolder list_pictures(const IngestConfig& config) {
   return folder;
 }
 
-std::string ingest_fingerprint(const IngestConfig& config) {
+namespace {
+
+std::string pictures_fingerprint(const IngestConfig& config) {
   if (config.source == "phantom") return "phantom";
   if (config.source == "pcam") return pcam_fingerprint(config);
+  if (config.source == "zip") return zip_fingerprint(config);
+  if (config.source == "table") return table_fingerprint(config);
   Sha256 hash;
   for (const auto& picture : list_pictures(config).pictures) {
     // A file that cannot be looked at counts too: as one without size and time.
@@ -175,6 +180,18 @@ std::string ingest_fingerprint(const IngestConfig& config) {
     hash.update(detail::concatenate(picture.path, '\0', size, '\0', changed, '\0'));
   }
   return hash.finish();
+}
+
+}  // namespace
+
+std::string ingest_fingerprint(const IngestConfig& config) {
+  const std::string pictures = pictures_fingerprint(config);
+  if (!config.pseudonyms() || config.id_key_file.empty()) return pictures;
+  // Nothing of the key itself: a short one could be guessed from its hash.
+  SubjectKey::load(config.id_key_file);
+  const auto changed = fs::last_write_time(config.id_key_file).time_since_epoch().count();
+  return sha256_of(
+      detail::concatenate(pictures, '\0', fs::file_size(config.id_key_file), '\0', changed));
 }
 
 }  // namespace stylescope

@@ -26,7 +26,7 @@ struct PictureFolder {
 
 // Throws Error when the folder, a split folder or the pictures of a class are missing, when there
 // is only one class, or when a label folder is not in class_names. Files with other endings and
-// hidden files are passed over.
+// hidden files are passed over; DICOM is found without an ending too.
 PictureFolder list_pictures(const IngestConfig& config);
 
 // SHA-256 over path, size and time of change of every picture; "phantom" for drawn ones. Same

@@ -121,7 +121,7 @@ TEST(ImageIndex, ShardsThatDoNotFitAreRefused) {
                   {"another image size", "tile stage"});
   write_shard(dir / "shards/again.h5", "a", 0, 1, Storage::none, Split::val);
   expect_sentence(message({"shards/a.h5", "shards/again.h5"}), dir / "images.h5",
-                  {"'patient of a'", "train and val", "one split only"});
+                  {"'patient of a'", "train (a.svs) and val (a.svs)", "one split only"});
   {
     ImageSetWriter writer(dir / "shards/bare.h5", 3, 16, 16, kLabels, "{}", {.shard = true});
     writer.append(sample_image(0, 3, 16), {0, Split::train, "p", "p.svs", {}});

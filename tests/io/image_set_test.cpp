@@ -45,6 +45,63 @@ void write_set(const std::filesystem::path& file, int64_t count, int64_t channel
   writer.close();
 }
 
+TEST(ImageSet, RowsMayBeTakenOutBeforeItIsFinished) {
+  TempDir dir;
+  ImageSetWriter writer(dir / "images.h5", 3, 8, 8, {"zero", "one"}, "{}");
+  for (int64_t i = 0; i < 1300; ++i) writer.append(image(i, 3, 8), record(i));
+  EXPECT_TRUE(writer.read({1200, 3})[0].equal(image(1200, 3, 8)));
+  writer.leave_out({1299, 0, 700});
+  EXPECT_EQ(writer.records().size(), 1297U);
+  writer.close();
+  const ImageSet set(dir / "images.h5");
+  ASSERT_EQ(set.size(), 1297);
+  int64_t row = 0;
+  for (int64_t i = 0; i < 1300; ++i) {
+    if (i == 0 || i == 700 || i == 1299) continue;
+    EXPECT_EQ(set.record(row).path, record(i).path);
+    EXPECT_TRUE(set.read({row++})[0].equal(image(i, 3, 8)));
+  }
+  write_set(dir / "all.h5", 1300);
+  EXPECT_NE(set.id(), ImageSet(dir / "all.h5").id());
+}
+
+TEST(ImageSet, ASubjectInTwoSplitsIsNamedWithBothImages) {
+  TempDir dir;
+  ImageSetWriter writer(dir / "images.h5", 1, 8, 8, {"zero"}, "{}");
+  writer.append(image(0, 1, 8), {0, Split::train, "p1", "a/left.png", {}});
+  writer.append(image(1, 1, 8), {0, Split::test, "p1", "a/right.png", {}});
+  expect_sentence(error_of([&] { writer.close(); }), dir / "images.h5",
+                  {"'p1'", "train (a/left.png) and test (a/right.png)"});
+}
+
+TEST(ImageSet, NumbersOfAnAttributeMayStandForTexts) {
+  TempDir dir;
+  const auto write = [&](const std::string& name, bool names) {
+    ImageSetWriter writer(dir / name, 1, 8, 8, {"zero", "one"}, "{}");
+    for (const double scanner : {1.0, 0.0, std::numeric_limits<double>::quiet_NaN(), 2.0}) {
+      auto r = record(0);
+      r.attributes["scanner"] = scanner;
+      writer.append(image(0, 1, 8), r);
+    }
+    if (names) writer.name_values("scanner", {"Agfa", "Fuji \xC3\xA4"});
+    writer.close();
+  };
+  write("named.h5", true);
+  write("plain.h5", false);
+  const ImageSet set(dir / "named.h5"), plain(dir / "plain.h5");
+  EXPECT_EQ(set.value_names("scanner"), (std::vector<std::string>{"Agfa", "Fuji \xC3\xA4"}));
+  EXPECT_EQ(set.text(0, "scanner"), "Fuji \xC3\xA4");
+  EXPECT_EQ(set.text(1, "scanner"), "Agfa");
+  EXPECT_EQ(set.text(2, "scanner"), "");
+  EXPECT_EQ(set.record(0).attributes.at("scanner"), 1);
+  expect_sentence(error_of([&] { (void)set.text(3, "scanner"); }), dir / "named.h5",
+                  {"'scanner'", "2 texts"});
+  expect_sentence(error_of([&] { (void)set.text(0, "age"); }), dir / "named.h5",
+                  {"'age'", "holds no texts"});
+  EXPECT_TRUE(plain.value_names("scanner").empty());
+  EXPECT_NE(set.id(), plain.id());
+}
+
 TEST(ImageSet, GivesBackWhatWasWritten) {
   TempDir dir;
   write_set(dir / "images.h5", 1300);  // more than one step of growth
@@ -105,7 +162,7 @@ TEST(ImageSet, ASubjectInTwoSplitsIsRefused) {
   writer.append(image(0, 1, 4), {0, Split::train, "9001695", "x.png", {}});
   writer.append(image(1, 1, 4), {0, Split::test, "9001695", "y.png", {}});
   expect_sentence(error_of([&] { writer.close(); }), dir / "images.h5",
-                  {"'9001695'", "train and test", "y.png", "one split only"});
+                  {"'9001695'", "train (x.png) and test (y.png)", "one split only"});
   EXPECT_FALSE(std::filesystem::exists(dir / "images.h5"));
 }
 
@@ -186,7 +243,7 @@ TEST(ImageSet, ASubjectInTwoSplitsIsFoundWhenOpened) {
   out.write_strings("label_names", {"no"});
   out.close();
   expect_sentence(error_of([&] { ImageSet set(file); }), file,
-                  {"'p'", "val and test", "one split only"});
+                  {"'p'", "val (a) and test (b)", "one split only"});
 }
 
 TEST(ImageSet, AFullDiskIsSaidAndLeavesNothing) {

@@ -1,4 +1,5 @@
 #include "io/explanation_set.hpp"
+#include "io/hdf5_file.hpp"
 #include "io/log.hpp"
 #include "io/metrics_log.hpp"
 #include "io/sha256.hpp"
@@ -96,7 +97,7 @@ ExplanationSet explanations() {
   set.reconstruction = bytes({n, 1, 4, 5}) + 1;
   set.strip = bytes({n, l, 1, 4, 5});
   set.targets = bytes({n, p, 1, 4, 5});
-  set.gradcam = reals({n, 4, 5}, torch::kFloat32);
+  set.heat_map = reals({n, 4, 5}, torch::kFloat32);
   set.difference = reals({n, 4, 5}, torch::kFloat32);
   set.w = reals({n, 6}, torch::kFloat64);
   set.lambda = reals({l}, torch::kFloat64);
@@ -122,7 +123,7 @@ TEST(ExplanationSet, GivesBackWhatWasWritten) {
   EXPECT_EQ(read.size(), 2);
   using Set = ExplanationSet;
   for (auto part :
-       {&Set::original, &Set::reconstruction, &Set::strip, &Set::targets, &Set::gradcam,
+       {&Set::original, &Set::reconstruction, &Set::strip, &Set::targets, &Set::heat_map,
         &Set::difference, &Set::w, &Set::lambda, &Set::f_original, &Set::f_strip,
         &Set::surrogate_strip, &Set::f_targets, &Set::target_probability, &Set::index, &Set::label})
     EXPECT_TRUE((read.*part).equal(set.*part));
@@ -131,6 +132,21 @@ TEST(ExplanationSet, GivesBackWhatWasWritten) {
   EXPECT_TRUE(read.target_lambda.nan_to_num(-5).equal(set.target_lambda.nan_to_num(-5)));
   EXPECT_EQ(read.name, set.name);
   EXPECT_EQ(read.subject, set.subject);
+}
+
+TEST(ExplanationSet, AHeatMapIsCalledWhatItIs) {
+  TempDir dir;
+  auto set = explanations();
+  write_explanations(dir / "cam.h5", set);
+  EXPECT_EQ(read_explanations(dir / "cam.h5").heat_map_kind, "gradcam");
+  set.heat_map_kind = "occlusion";
+  write_explanations(dir / "covered.h5", set);
+  const auto read = read_explanations(dir / "covered.h5");
+  EXPECT_EQ(read.heat_map_kind, "occlusion");
+  EXPECT_TRUE(read.heat_map.equal(set.heat_map));
+  const auto file = hdf5::File::open(dir / "covered.h5", "-");
+  EXPECT_TRUE(file.contains("occlusion"));
+  EXPECT_FALSE(file.contains("gradcam"));
 }
 
 TEST(ExplanationSet, NoTargetsAreFine) {

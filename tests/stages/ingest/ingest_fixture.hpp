@@ -30,6 +30,7 @@ struct IngestFixture {
     c.path = pictures().string();
     c.resolution = 16;
     c.threads = 1;
+    c.keep_ids = true;  // most tests look for the names that they gave
     return c;
   }
 

@@ -236,5 +236,71 @@ TEST(Ingest, ReadsTheKneesOfOai) {
   EXPECT_GT(set.read({0, 100, 199}).to(torch::kFloat64).std().item<double>(), 20);
 }
 
+// Different pictures; "copy" is one of another subject that lies in another split.
+void add_a_copy(const IngestFixture& f) {
+  for (int i = 0; i < 30; ++i) {
+    torch::manual_seed(i);
+    for (const std::string split : {"train", "val", "test"}) {
+      const auto path =
+          f.pictures() / split / (i % 2 ? "b" : "a") / (split + std::to_string(10 + i) + ".png");
+      fs::create_directories(path.parent_path());
+      write_png(path, torch::randint(0, 256, {1, 16, 16}, torch::kUInt8));
+    }
+  }
+  fs::copy_file(f.pictures() / "test/a/test14.png", f.pictures() / "train/a/copy.png");
+}
+
+TEST(IngestAudit, StopsOnACopyInAnotherSplit) {
+  IngestFixture f;
+  add_a_copy(f);
+  auto config = f.config();
+  config.split.mode = "folders";
+  const auto failure = f.failure(config);
+  EXPECT_THAT(failure, HasSubstr("1 pair of images of different splits are nearly the same"));
+  EXPECT_THAT(failure, HasSubstr("train/a/copy.png (train) and test/a/test14.png (test)"));
+  EXPECT_THAT(failure, HasSubstr("ingest/audit.png"));
+  EXPECT_THAT(failure, HasSubstr("ingest.audit.near_duplicates: drop"));
+  EXPECT_TRUE(fs::exists(f.dir / "ingest/audit.png"));
+  EXPECT_THAT(read_text(f.dir / "ingest/audit.csv"), HasSubstr("\nyes,train/a/copy.png,"));
+  EXPECT_FALSE(fs::exists(f.dir / "ingest/images.h5"));
+}
+
+TEST(IngestAudit, DropLeavesTheTrainingCopyOutAndNothingElse) {
+  IngestFixture f;
+  add_a_copy(f);
+  auto config = f.config();
+  config.split.mode = "folders";
+  config.audit.near_duplicates = "off";
+  EXPECT_FALSE(f.run(config, "all").contains("near_duplicates"));
+  config.audit.near_duplicates = "drop";
+  const auto metrics = f.run(config);
+  EXPECT_EQ(metrics.at("near_duplicates"), 1);
+  EXPECT_EQ(metrics.at("near_duplicates_left_out"), 1);
+  EXPECT_EQ(metrics.at("images"), 90);
+  EXPECT_EQ(metrics.at("train_images"), 30);
+  const ImageSet all(f.dir / "all/images.h5"), rest(f.dir / "ingest/images.h5");
+  ASSERT_EQ(all.size(), 91);
+  ASSERT_EQ(rest.size(), 90);
+  EXPECT_NE(all.id(), rest.id());
+  for (int64_t from = 0, to = 0; from < all.size(); ++from) {
+    if (all.record(from).path == "train/a/copy.png") continue;
+    EXPECT_EQ(rest.record(to).path, all.record(from).path);
+    EXPECT_EQ(rest.record(to).subject, all.record(from).subject);
+    EXPECT_TRUE(rest.read({to}).equal(all.read({from})));
+    ++to;
+  }
+}
+
+TEST(IngestAudit, WarnKeepsTheCopy) {
+  IngestFixture f;
+  add_a_copy(f);
+  auto config = f.config();
+  config.split.mode = "folders";
+  config.audit.near_duplicates = "warn";
+  const auto metrics = f.run(config);
+  EXPECT_EQ(metrics.at("near_duplicates"), 1);
+  EXPECT_EQ(metrics.at("images"), 91);
+}
+
 }  // namespace
 }  // namespace stylescope

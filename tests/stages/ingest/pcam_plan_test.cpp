@@ -1,7 +1,10 @@
 #include "io/hdf5_file.hpp"
 #include "io/image_set.hpp"
+#include "io/pcam_file.hpp"
 #include "stages/artifacts.hpp"
 #include "tests/stages/ingest/ingest_fixture.hpp"
+
+#include <numeric>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -62,6 +65,62 @@ TEST(Pcam, ItsOwnSplitsLabelsAndSlides) {
   EXPECT_EQ(images.record(5).subject, "train_slide_1");
   EXPECT_EQ(images.record(30).split, Split::val);
   EXPECT_EQ(images.record(71).split, Split::test);
+}
+
+// images.h5 -> PatchCamelyon's files -> ingest: the same pixels, labels, slides and splits.
+TEST(Pcam, WhatWasExportedComesBackAsItWas) {
+  IngestFixture fixture;
+  {
+    ImageSetWriter writer(fixture.dir / "images.h5", 3, 32, 32, {"normal", "tumor"}, "{}");
+    torch::manual_seed(1);
+    for (int64_t i = 0; i < 30; ++i) {
+      ImageRecord record{i % 2, static_cast<Split>(i / 10), "", "tile", {}};
+      record.slide = record.subject = "slide_" + std::to_string(i / 5);
+      record.x = 128.0 * static_cast<double>(i);
+      record.y = 7;
+      writer.append(torch::randint(0, 256, {3, 32, 32}, torch::kUInt8), record);
+    }
+    writer.close();
+  }
+  const ImageSet first(fixture.dir / "images.h5");
+  std::vector<int64_t> rows(30);
+  std::iota(rows.begin(), rows.end(), 0);
+  write_pcam_set(fixture.pictures(), first, "images.h5", rows);
+  fixture.run(pcam_config(fixture));
+  const ImageSet second(fixture.dir / artifacts::images);
+  ASSERT_EQ(second.size(), 30);
+  EXPECT_TRUE(second.read(rows).equal(first.read(rows)));
+  for (const int64_t i : rows) {
+    EXPECT_EQ(second.record(i).label, first.record(i).label);
+    EXPECT_EQ(second.record(i).split, first.record(i).split);
+    EXPECT_EQ(second.record(i).subject, first.record(i).subject);
+    EXPECT_EQ(second.record(i).slide, first.record(i).slide);
+    EXPECT_EQ(second.record(i).x, first.record(i).x);
+    EXPECT_EQ(second.record(i).y, first.record(i).y);
+  }
+}
+
+TEST(Pcam, WhatItsFilesCannotHoldIsNotExported) {
+  IngestFixture fixture;
+  const auto failure = [&](int64_t channels, const std::vector<std::string>& names) {
+    ImageSetWriter writer(fixture.dir / "images.h5", channels, 16, 16, names, "{}");
+    writer.append(torch::zeros({channels, 16, 16}, torch::kUInt8), {0, Split::train, "s", "p", {}});
+    writer.close();
+    try {
+      write_pcam_set(fixture.pictures(), ImageSet(fixture.dir / "images.h5"), "images.h5", {0});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(failure(1, {"a", "b"}), HasSubstr("images.h5: its images have 1 channels"));
+  EXPECT_THAT(failure(3, {"a", "b", "c"}), HasSubstr("images.h5: has 3 classes"));
+  EXPECT_FALSE(std::filesystem::exists(fixture.pictures()));
+  // Without slides there is no csv, and the rest is there.
+  EXPECT_EQ(failure(3, {"a", "b"}), "");
+  const auto files = fixture.pictures() / "camelyonpatch_level_2_split_train_";
+  EXPECT_TRUE(std::filesystem::exists(files.string() + "y.h5"));
+  EXPECT_FALSE(std::filesystem::exists(files.string() + "meta.csv"));
 }
 
 TEST(Pcam, WithoutTheCsvEveryImageIsItsOwnSubject) {

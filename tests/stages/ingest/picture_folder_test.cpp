@@ -122,6 +122,7 @@ TEST(IngestConfig, RejectsWhatRangesCannotSay) {
   rejected([](IngestConfig& c) { c.split.mode = "folders"; });
   rejected([](IngestConfig& c) { c.split.halve_val = true; });
   rejected([](IngestConfig& c) { c.subject_regex = "(["; });
+  rejected([](IngestConfig& c) { c.dicom.high = 0.5; });
   EXPECT_NO_THROW(IngestConfig{}.check());
 }
 
