@@ -202,7 +202,7 @@ nlohmann::json run_encoder(const EncoderConfig& config, RunContext& context) {
   config.check();
   const auto pairs_file = context.run_dir / artifacts::pairs;
   const auto pairs = open_pairs(config, pairs_file, context.world);
-  const ImageSet images(context.images_file());
+  const ImageSet images(context.images_file(), Access::training);
   auto generator = load_generator((context.run_dir / artifacts::generator).string(), context.device,
                                   context.dtype);
   check_fit(pairs, pairs_file, generator, images);

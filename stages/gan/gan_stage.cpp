@@ -174,7 +174,7 @@ Networks make_networks(const GanConfig& config, const GeneratorOptions& options,
 
 nlohmann::json run_gan(const GanConfig& config, RunContext& context) {
   const auto images_file = context.images_file();
-  const ImageSet images(images_file);
+  const ImageSet images(images_file, Access::training);
   config.check();
   check_images(images, images_file);
   config.augment.check(images.channels(), images.height(), images.width());

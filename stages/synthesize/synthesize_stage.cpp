@@ -16,7 +16,7 @@ namespace {
 // The labels of the training images: a conditional generator is asked for classes as often as it
 // was shown them.
 std::vector<int64_t> training_labels(const fs::path& file, int64_t classes) {
-  const ImageSet images(file);
+  const ImageSet images(file, Access::training);
   validate(static_cast<int64_t>(images.label_names().size()) == classes, file.string(), ": has ",
            images.label_names().size(), " classes, but the generator was trained for ", classes,
            "; run the gan stage again on these images");

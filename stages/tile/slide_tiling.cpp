@@ -7,6 +7,7 @@
 #include "io/ordered_pool.hpp"
 #include "io/sha256.hpp"
 #include "stages/tile/overview.hpp"
+#include "stages/tile/tile_prints.hpp"
 #include "stages/tile/tile_reader.hpp"
 #include "stages/tile/tile_sampler.hpp"
 
@@ -44,7 +45,7 @@ std::string key_of(const ListedSlide& listed, const TilingJob& job) {
   config.describe(dumper);
   auto section = dumper.result();
   for (const char* key : {"source", "path", "list", "dataset", "phantom", "split", "cache_mb",
-                          "threads", "subject_regex", "mpp_csv"})
+                          "threads", "subject_regex", "mpp_csv", "audit"})
     section.erase(key);
   std::string mpp;
   for (const auto& name : {listed.file.filename(), listed.file.stem()})
@@ -85,6 +86,7 @@ class Tiling {
     fault_ = find_fault();
     if (!fault_.empty()) return true;
     write_table();
+    if (config_.audit.on()) write_prints(files_.prints, prints_);
     writer_->finish();
     return true;
   }
@@ -161,6 +163,7 @@ class Tiling {
     if (tile.fate != TileFate::kept) return;
     const auto begin = std::chrono::steady_clock::now();
     writer_->append(tile.image, record_of(place));
+    prints_.push_back(tile.print);
     write_seconds_ += since(begin);
     sampler_.accept(index);
     ++kept_;
@@ -297,6 +300,7 @@ class Tiling {
   TileReader reader_;
   TileSampler sampler_;
   std::unique_ptr<ImageSetWriter> writer_;
+  std::vector<ImagePrint> prints_;  // of the kept tiles
   int64_t kept_ = 0;
   double write_seconds_ = 0, picture_seconds_ = 0;
   std::string first_problem_, stain_problem_, fault_;
@@ -308,6 +312,7 @@ SlideFiles::SlideFiles(const fs::path& out_dir, const std::string& slide)
     : shard(out_dir / "shards" / (slide + ".h5")),
       overview(out_dir / "overview" / (slide + ".png")),
       tissue(out_dir / "tissue" / (slide + ".geojson")),
+      prints(out_dir / "slides" / (slide + ".prints.safetensors")),
       state(out_dir / "slides" / (slide + ".json")),
       times(out_dir / "slides" / (slide + ".times.jsonl")) {}
 

@@ -24,6 +24,7 @@ struct SlideFiles {
   std::filesystem::path shard;     // shards/<slide>.h5
   std::filesystem::path overview;  // overview/<slide>.png
   std::filesystem::path tissue;    // tissue/<slide>.geojson
+  std::filesystem::path prints;    // slides/<slide>.prints.safetensors: for the audit
   std::filesystem::path state;     // slides/<slide>.json, written last: who has it is done
   std::filesystem::path times;     // slides/<slide>.times.jsonl: what differs from run to run
 };

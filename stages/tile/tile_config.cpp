@@ -94,6 +94,7 @@ void TileConfig::describe(Fields& f) {
   f.section("sample", sample, "how many tiles of each slide");
   f.section("split", split, "which subjects train, validate and test");
   f.section("stain", stain, "stain normalisation");
+  f.section("audit", audit, "which tiles of different splits are too much alike");
   f.choice("reader", reader, {"automatic", "openslide", "direct"},
            "direct: tiled JPEG TIFFs, past OpenSlide; automatic: direct where it can");
   f.field("dct_scaling", dct_scaling,
@@ -151,6 +152,9 @@ void TileConfig::check() const {
       "tile.sample.hard_negatives: ", sample.hard_negatives,
       " (nearness to an outline counts where labels.from is outlines and sample.negative says how "
       "many are taken); set them, or make it 0");
+  require(audit.near_duplicates != "drop",
+          "tile.audit.near_duplicates: drop (tiles lie in their slides' files); use stop or warn, "
+          "and take one of the slides out");
   require(!dct_scaling || reader != "openslide",
           "tile.dct_scaling: true (OpenSlide cannot); use reader: direct");
   try {

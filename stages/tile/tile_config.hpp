@@ -3,6 +3,7 @@
 #include "io/base/fields.hpp"
 #include "io/image_set.hpp"
 #include "io/slide.hpp"
+#include "stages/audit/audit_config.hpp"
 #include "stages/phantom/slide_phantom.hpp"
 #include "stages/tile/resample.hpp"
 #include "stages/tile/tile_quality.hpp"
@@ -79,6 +80,7 @@ struct TileConfig {
   TileSampleConfig sample;
   TileSplitConfig split;
   StainConfig stain;
+  AuditConfig audit;
 
   std::string reader = "automatic";
   bool dct_scaling = false;

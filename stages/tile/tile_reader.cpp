@@ -120,6 +120,10 @@ ReadTile TileReader::read(const TilePlace& place) const {
   const std::string reason = drop_reason(tile.quality, config_.quality);
   if (reason.empty()) {
     normalise(pixels);
+    if (config_.audit.on()) {
+      const Stopwatch watch(times_.filter);
+      tile.print = print_of(pixels);
+    }
     const Stopwatch watch(times_.encode);
     tile.image = encode(place, pixels);
   } else {

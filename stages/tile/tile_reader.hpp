@@ -1,6 +1,7 @@
 #pragma once
 
 #include "io/image_set.hpp"
+#include "stages/audit/image_print.hpp"
 #include "stages/tile/slide_plan.hpp"
 #include "stages/tile/stain.hpp"
 
@@ -20,6 +21,7 @@ struct ReadTile {
   TileFate fate = TileFate::kept;
   TileQuality quality;
   EncodedImage image;   // kept ones
+  ImagePrint print;     // of their pixels, where there is an audit
   std::string problem;  // unreadable ones
 };
 

@@ -16,6 +16,7 @@
 #include "stages/tile/slide_plan.hpp"
 #include "stages/tile/slide_queue.hpp"
 #include "stages/tile/slide_tiling.hpp"
+#include "stages/tile/tile_prints.hpp"
 #include "stages/tile/tile_reader.hpp"
 #include "stages/training/progress.hpp"
 
@@ -131,7 +132,7 @@ class TileStage {
     std::set<fs::path> files;
     for (const auto& slide : mine_) {
       const SlideFiles of(context_.out_dir, slide.name);
-      files.insert({of.shard, of.overview, of.tissue, of.state, of.times});
+      files.insert({of.shard, of.overview, of.tissue, of.state, of.times, of.prints});
     }
     clear_left_overs(folder, [&](const fs::path& whole) { return files.contains(whole); });
   }
@@ -239,6 +240,7 @@ class TileStage {
     };
     link(from.shard, to.shard);
     link(from.times, to.times);
+    link(from.prints, to.prints);
     link(from.overview, to.overview);
     link(from.tissue, to.tissue);
     link(from.state, to.state);  // last: it says that all is there
@@ -286,6 +288,7 @@ class TileStage {
     census.check("tile");
     sheet.write(context_.out_dir / "contact_sheet.png");
     auto metrics = census.metrics();
+    metrics.update(audit_tiles(config_, images, context_.out_dir));
     metrics["slides"] = states.size();
     metrics["bad_slides"] = list_.bad.size();
     metrics["threads"] = config_.thread_count();

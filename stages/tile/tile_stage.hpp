@@ -19,8 +19,8 @@ namespace stylescope {
 // Writes
 //   images.h5             the same layout as ingest's (io/image_set.hpp), a virtual data set over
 //   shards/<slide>.h5     one a slide, with the table of all places of its grid
-//   overview/<slide>.png, tissue/<slide>.geojson, slides/<slide>.json
-//   bad_files.csv, slides.csv, contact_sheet.png
+//   overview/<slide>.png, tissue/<slide>.geojson, slides/<slide>.json and .prints.safetensors
+//   bad_files.csv, slides.csv, contact_sheet.png, audit.csv and audit.png (stages/audit)
 // Slides that give no tile are listed and left out; more of them than max_bad_fraction fail the
 // stage, after the lists were written. Images do not depend on ranks or threads. Collective; every
 // rank gets the metrics.
