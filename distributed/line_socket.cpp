@@ -122,11 +122,6 @@ void set_no_delay(int fd) {
 
 }  // namespace
 
-void Descriptor::reset() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
 bool LineSocket::send(const std::vector<std::string>& fields) {
   if (!open()) return false;
   std::string line;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "io/base/descriptor.hpp"
+
 #include <chrono>
 #include <optional>
 #include <string>
@@ -9,27 +11,6 @@
 
 // TCP with lines of tab-separated fields, for the monitor: a few bytes a second between ranks.
 namespace stylescope {
-
-// A file descriptor that is closed.
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  ~Descriptor() { reset(); }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void reset();
-
- private:
-  int fd_;
-};
 
 class LineSocket {
  public:

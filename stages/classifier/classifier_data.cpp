@@ -21,6 +21,7 @@ std::string listed(const std::vector<std::string>& names) {
 }  // namespace
 
 void ClassifierConfig::describe(Fields& f) {
+  black_box.describe(f);
   describe_shared(f);
   f.choice("class_weights", class_weights, {"none", "balanced", "list"},
            "what an image of each class counts in the loss; balanced: all classes count the same "
@@ -34,6 +35,8 @@ void ClassifierConfig::describe(Fields& f) {
 }
 
 void ClassifierConfig::check() const {
+  black_box.check("classifier");
+  if (!black_box.trained_here()) return;
   check_shared("classifier");
   if ((class_weights == "list") == class_weight_list.empty())
     throw UsageError(
@@ -60,7 +63,7 @@ std::vector<int64_t> positive_classes(const ClassifierConfig& config,
   for (const auto k : positive) {
     if (k < 0 || k >= classes)
       throw UsageError(detail::concatenate("classifier.positive names the class ", k,
-                                           " (the images have the classes ", listed(class_names),
+                                           " (there are the classes ", listed(class_names),
                                            "); name some of these"));
     if (std::ranges::count(positive, k) > 1)
       throw UsageError(

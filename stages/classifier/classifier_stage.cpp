@@ -3,6 +3,7 @@
 #include "io/base/error.hpp"
 #include "io/log.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/classifier/black_box_trial.hpp"
 #include "stages/classifier/classifier_data.hpp"
 #include "stages/latent/batches.hpp"
 #include "stages/metrics/ranking.hpp"
@@ -214,8 +215,9 @@ nlohmann::json train(const ClassifierConfig& config, RunContext& context, const 
 
 nlohmann::json run_classifier(const ClassifierConfig& config, RunContext& context) {
   config.check();
+  if (!config.black_box.trained_here()) return try_black_box(config, context);
   const auto images_file = context.images_file();
-  const ImageSet images(images_file);
+  const ImageSet images(images_file, Access::training);
   const auto training = labelled_rows(images, Split::train),
              val = labelled_rows(images, Split::val);
 

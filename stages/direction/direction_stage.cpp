@@ -4,12 +4,12 @@
 #include "io/log.hpp"
 #include "io/pair_set.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/blackbox/load_black_box.hpp"
 #include "stages/latent/batches.hpp"
 #include "stages/latent/direction_file.hpp"
 #include "stages/metrics/agreement.hpp"
 #include "stages/metrics/logistic_regression.hpp"
 #include "stages/metrics/ranking.hpp"
-#include "stages/networks/classifier.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -20,12 +20,11 @@ namespace stylescope {
 namespace {
 
 // f of every synthetic image, by sample number, on every rank.
-torch::Tensor score_all(const PairSet& pairs, Classifier& classifier, int64_t batch,
-                        RunContext& context) {
+torch::Tensor score_all(const PairSet& pairs, BlackBox& f, int64_t batch, RunContext& context) {
   std::vector<torch::Tensor> mine{torch::empty({0}, torch::kFloat64)};
   for_each_batch(context, "direction: f of synthetic images", pairs.size(), batch,
                  [&](IndexRange samples) {
-                   mine.push_back(classifier.scores(pairs.read_images(indices_of(samples)), batch));
+                   mine.push_back(f.scores(pairs.read_images(indices_of(samples)), batch));
                  });
   return gather_rows(context.world, torch::cat(mine));
 }
@@ -107,16 +106,15 @@ void DirectionConfig::describe(Fields& f) {
 
 nlohmann::json run_direction(const DirectionConfig& config, RunContext& context) {
   const auto pairs_file = context.run_dir / artifacts::pairs;
-  const auto classifier_file = (context.run_dir / artifacts::classifier).string();
   const PairSet pairs(pairs_file, context.world.is_root());
-  auto classifier = load_classifier(classifier_file, context.device, context.dtype);
+  const auto f = load_black_box(context);
   const int64_t fitted =
       pairs.size() - std::llround(config.held_out * static_cast<double>(pairs.size()));
   validate(fitted >= 2 && fitted < pairs.size(), pairs_file.string(), ": ", pairs.size(),
            " samples leave ", fitted, " to fit and ", pairs.size() - fitted,
            " to measure; raise synthesize.samples");
 
-  const auto scores = score_all(pairs, classifier, config.batch, context);
+  const auto scores = score_all(pairs, *f, config.batch, context);
   std::string metrics;
   on_root(context.world, [&] {
     const auto direction =

@@ -21,14 +21,23 @@ struct Known {
   }
 };
 
+void add(std::map<std::string, Known>& known, const std::string& name, size_t row, double value) {
+  known[name].rows.push_back(static_cast<int64_t>(row));
+  known[name].values.push_back(value);
+}
+
+// Numbers as they are; of an attribute of texts, for each text whether it is this one (of two, that
+// says it for both).
 std::map<std::string, Known> known_attributes(const ImageSet& images, const TestSplit& split) {
   std::map<std::string, Known> known;
   for (size_t i = 0; i < split.rows.size(); ++i)
-    for (const auto& [name, value] : images.record(split.rows[i]).attributes)
-      if (std::isfinite(value)) {
-        known[name].rows.push_back(static_cast<int64_t>(i));
-        known[name].values.push_back(value);
-      }
+    for (const auto& [name, value] : images.record(split.rows[i]).attributes) {
+      if (!std::isfinite(value)) continue;
+      const auto& texts = images.value_names(name);
+      if (texts.empty()) add(known, name, i, value);
+      for (size_t k = texts.size() == 2 ? 1 : 0; k < texts.size(); ++k)
+        add(known, name + " = " + texts[k], i, static_cast<size_t>(value) == k ? 1 : 0);
+    }
   return known;
 }
 

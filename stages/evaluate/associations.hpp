@@ -18,10 +18,11 @@ namespace stylescope {
 // of one; 0 where all of a label are equal. values (N) float64, labels (N) int64 -> (N) float64.
 torch::Tensor ranks_within(const torch::Tensor& values, const torch::Tensor& labels);
 
-// Of every attribute of images.h5 that is known of some test images and differs between them:
-// attribute, images, overall (Spearman's correlation with f), within_label (the same of the ranks
-// within each true label, so that what goes along with the label alone counts for nothing), with
-// 95 % bootstrap intervals over subjects (of ranks given once); the strongest within_label first.
+// Of every attribute of images.h5 that is known of some test images and differs between them
+// (texts: each for itself, "centre = north"): attribute, images, overall (Spearman's correlation
+// with f), within_label (the same of the ranks within each true label, so that what goes along with
+// the label alone counts for nothing), with 95 % bootstrap intervals over subjects (of ranks given
+// once); the strongest within_label first.
 nlohmann::json associations(const ImageSet& images, const TestSplit& split,
                             const EvaluateConfig& config, uint64_t seed);
 

@@ -5,6 +5,7 @@
 #include "io/explanation_set.hpp"
 #include "io/image_set.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/audit/training_origin.hpp"
 #include "stages/evaluate/associations.hpp"
 #include "stages/evaluate/json_interval.hpp"
 #include "stages/evaluate/phantom_change.hpp"
@@ -128,6 +129,7 @@ void EvaluateConfig::describe(Fields& f) {
 json run_evaluate(const EvaluateConfig& config, RunContext& context) {
   const auto images_file = context.images_file();
   const ImageSet images(images_file);
+  on_root(context.world, [&] { check_training_origin(context.run_dir, images_file, images); });
   auto networks = load_trained_networks(context);
   const auto strips = read_explanations(context.run_dir / artifacts::explanations);
   const auto split =

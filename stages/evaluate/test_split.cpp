@@ -9,11 +9,12 @@ namespace stylescope {
 namespace {
 
 void fill_labels(TestSplit& split, const ImageSet& images, const std::string& file,
-                 const Classifier& classifier) {
+                 const BlackBox& f) {
+  const auto positive = f.positive_labels(images.label_names());
   std::vector<int64_t> labels;
   for (const auto row : split.rows) {
     const auto& record = images.record(row);
-    labels.push_back(std::ranges::count(classifier.positive, record.label) > 0 ? 1 : 0);
+    labels.push_back(std::ranges::count(positive, record.label) > 0 ? 1 : 0);
     split.subjects.push_back(record.subject);
   }
   split.labels = torch::tensor(labels, torch::kLong);
@@ -26,7 +27,7 @@ void fill_labels(TestSplit& split, const ImageSet& images, const std::string& fi
 
 // One row an image: f(x), logit of f~(E(x)), f(G(E(x))), absolute and squared error.
 torch::Tensor measure(const torch::Tensor& pixels, TrainedNetworks& networks, int64_t batch) {
-  auto& f = networks.classifier;
+  auto& f = *networks.f;
   const auto w = networks.encoder.encode(pixels, batch);
   const auto reconstruction = pictures_of(networks.generator, w);
   const auto difference =
@@ -44,7 +45,7 @@ TestSplit measure_test_split(const ImageSet& images, const std::string& file,
   TestSplit split;
   split.rows = images.indices(Split::test);
   validate(!split.rows.empty(), file, ": has no test images; check the split fractions of ingest");
-  fill_labels(split, images, file, networks.classifier);
+  fill_labels(split, images, file, *networks.f);
 
   std::vector<torch::Tensor> mine{torch::empty({0, 5}, torch::kFloat64)};
   for_each_batch(context, "evaluate: test images", static_cast<int64_t>(split.rows.size()), batch,

@@ -29,7 +29,9 @@ ReadImages read_given(const std::vector<GivenImage>& images, int64_t channels, i
   std::vector<torch::Tensor> pixels;
   for (const auto& image : images) {
     try {
-      pixels.push_back(resize_picture(image.read(channels), resolution));
+      const torch::Tensor whole = image.read(channels);
+      check_picture_size(image.source, whole, resolution);
+      pixels.push_back(resize_picture(whole, resolution));
       given.names.push_back(image.name);
       given.sources.push_back(image.source);
     } catch (const Error& error) {
@@ -42,7 +44,7 @@ ReadImages read_given(const std::vector<GivenImage>& images, int64_t channels, i
 
 std::string page_of(const ExplanationSet& set, const ReadImages& given,
                     const TrainedNetworks& networks) {
-  const html::CardLegend legend{networks.classifier.class_names, networks.classifier.positive,
+  const html::CardLegend legend{networks.f->class_names(), networks.f->positive_names(),
                                 networks.direction.lambda_of_sd(1)};
   const auto positive = html::escape(html::positive_name(legend));
   std::string body =
@@ -63,9 +65,9 @@ std::string page_of(const ExplanationSet& set, const ReadImages& given,
 
 }  // namespace
 
-GivenImage given_picture(const fs::path& file) {
+GivenImage given_picture(const fs::path& file, const PictureSettings& settings) {
   return {file.filename().string(), file.string(),
-          [file](int64_t channels) { return read_picture(file, channels); }};
+          [file, settings](int64_t channels) { return read_picture(file, channels, settings); }};
 }
 
 nlohmann::json explain_images(const ExplainConfig& config, RunContext& context,

@@ -4,6 +4,7 @@
 #include "io/explanation_set.hpp"
 #include "io/image_set.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/audit/training_origin.hpp"
 #include "stages/explain/choose_images.hpp"
 #include "stages/explain/explainer.hpp"
 #include "stages/explain/gather_explanations.hpp"
@@ -20,8 +21,7 @@ namespace {
 
 // Rows of images.h5 to explain, the same on every rank.
 std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& images,
-                                 const std::string& file, Classifier& classifier,
-                                 RunContext& context) {
+                                 const std::string& file, BlackBox& f, RunContext& context) {
   for (const auto index : config.indices)
     if (index >= images.size())
       throw UsageError(detail::concatenate("explain.indices: there is no image ", index, " in ",
@@ -37,7 +37,7 @@ std::vector<int64_t> chosen_rows(const ExplainConfig& config, const ImageSet& im
                  config.batch, [&](IndexRange part) {
                    const std::vector<int64_t> batch(rows.begin() + part.begin,
                                                     rows.begin() + part.end);
-                   mine.push_back(classifier.scores(images.read(batch), config.batch));
+                   mine.push_back(f.scores(images.read(batch), config.batch));
                  });
   const auto scores = gather_rows(context.world, torch::cat(mine));
   std::vector<int64_t> labels;
@@ -98,6 +98,9 @@ void ExplainConfig::describe(Fields& f) {
   f.field("targets", targets, {1e-6, 1 - 1e-6},
           "probabilities of f for which an image is looked for");
   f.field("batch", batch, {1, 65536}, "images a call of a network");
+  f.field("occlusion", occlusion, {2, 64},
+          "for an f that GradCAM cannot look into: it is asked with patches of an n-th of the side "
+          "covered, one after another; (2 n - 1)^2 images at most for each explained one");
 }
 
 void ExplainConfig::check() const {
@@ -111,13 +114,14 @@ nlohmann::json run_explain(const ExplainConfig& config, RunContext& context) {
   config.check();
   const auto images_file = context.images_file();
   const ImageSet images(images_file);
+  on_root(context.world, [&] { check_training_origin(context.run_dir, images_file, images); });
   auto networks = load_trained_networks(context);
   validate(images.channels() == networks.channels() && images.height() == networks.resolution() &&
                images.width() == networks.resolution(),
            images_file.string(),
            ": its images are not of the size that the networks were trained for; run the stages "
            "again from ingest on");
-  const auto rows = chosen_rows(config, images, images_file.string(), networks.classifier, context);
+  const auto rows = chosen_rows(config, images, images_file.string(), *networks.f, context);
 
   Explainer explainer(networks, config);
   auto set = explain_on_all_ranks(

@@ -1,5 +1,6 @@
 #include "stages/explain/explainer.hpp"
 
+#include "stages/explain/occlusion.hpp"
 #include "stages/explain/target_search.hpp"
 #include "stages/networks/grad_cam.hpp"
 
@@ -19,7 +20,8 @@ ExplanationSet make_set(int64_t n, const torch::Tensor& lambda, const std::vecto
   set.reconstruction = torch::zeros({n, c, r, r}, bytes);
   set.strip = torch::zeros({n, steps, c, r, r}, bytes);
   set.targets = torch::zeros({n, p, c, r, r}, bytes);
-  set.gradcam = torch::zeros({n, r, r}, torch::kFloat32);
+  set.heat_map = torch::zeros({n, r, r}, torch::kFloat32);
+  set.heat_map_kind = networks.f->network() ? "gradcam" : "occlusion";
   set.difference = torch::zeros({n, r, r}, torch::kFloat32);
   set.w = torch::zeros({n, networks.direction.alpha.numel()}, reals);
   set.lambda = lambda;
@@ -49,6 +51,7 @@ Explainer::Explainer(TrainedNetworks& networks, const ExplainConfig& config)
     : networks_(networks),
       targets_(config.targets),
       batch_(config.batch),
+      occlusion_(config.occlusion),
       lambda_(lambda_grid(config, networks.direction)) {}
 
 ExplanationSet Explainer::explain(const torch::Tensor& images) {
@@ -58,7 +61,7 @@ ExplanationSet Explainer::explain(const torch::Tensor& images) {
 }
 
 void Explainer::fill(ExplanationSet& set, int64_t row, const torch::Tensor& image) {
-  auto& f = networks_.classifier;
+  auto& f = *networks_.f;
   const auto x = image.unsqueeze(0);
   const auto w = networks_.encoder.encode(x, 1)[0];
   const auto strip = pictures_along(networks_, w, lambda_, batch_);
@@ -73,9 +76,18 @@ void Explainer::fill(ExplanationSet& set, int64_t row, const torch::Tensor& imag
   set.f_original[row].copy_(f.scores(x, 1)[0]);
   set.f_strip[row].copy_(f.scores(strip, batch_));
   set.surrogate_strip[row].copy_(networks_.direction.surrogate_logits(moved).sigmoid());
-  const auto cam = grad_cam(f.network, f.prepare(x), log_odds_target(f.positive));
-  set.gradcam[row].copy_(cam.map[0].detach());
+  set.heat_map[row].copy_(heat_map(image));
   find_targets(set, row);
+}
+
+torch::Tensor Explainer::heat_map(const torch::Tensor& image) {
+  auto& f = *networks_.f;
+  if (auto* own = f.network()) {
+    const auto x = own->prepare(image.unsqueeze(0));
+    return grad_cam(own->network, x, log_odds_target(own->positive)).map[0].detach();
+  }
+  return occlusion_map(image, occlusion_, batch_,
+                       [&](const torch::Tensor& covered) { return f.scores(covered, batch_); });
 }
 
 void Explainer::find_targets(ExplanationSet& set, int64_t row) {
@@ -84,9 +96,8 @@ void Explainer::find_targets(ExplanationSet& set, int64_t row) {
     return pictures_along(networks_, w, lambda, batch_);
   };
   const auto found = stylescope::find_targets(
-      lambda_, set.f_strip[row], targets_, [&](const torch::Tensor& lambda) {
-        return networks_.classifier.scores(pictures(lambda), batch_);
-      });
+      lambda_, set.f_strip[row], targets_,
+      [&](const torch::Tensor& lambda) { return networks_.f->scores(pictures(lambda), batch_); });
   for (size_t i = 0; i < found.size(); ++i) {
     const auto target = static_cast<int64_t>(i);
     set.target_lambda[row][target] = found[i].lambda;

@@ -24,11 +24,12 @@ class Explainer {
 
  private:
   void fill(ExplanationSet& set, int64_t row, const torch::Tensor& image);
+  torch::Tensor heat_map(const torch::Tensor& image);
   void find_targets(ExplanationSet& set, int64_t row);
 
   TrainedNetworks& networks_;
   std::vector<double> targets_;
-  int64_t batch_;
+  int64_t batch_, occlusion_;
   torch::Tensor lambda_;
 };
 

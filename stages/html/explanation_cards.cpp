@@ -49,15 +49,32 @@ std::string heading(const Card& card) {
   return out;
 }
 
+// Where the classifier looks: the map as it is laid over the image, and what it is.
+struct HeatMap {
+  torch::Tensor map;  // (H, W) in [0, 1]
+  std::string name, meaning;
+};
+
+HeatMap heat_map(const Card& card) {
+  const auto map = card.set.heat_map[card.row];
+  if (card.set.heat_map_kind == "gradcam") return {map, "GradCAM", "where the classifier looks"};
+  const double top = map.max().item<double>();
+  return {map / std::max(top, 1e-6), "an occlusion map",
+          "where covering a patch changes its answer; brightest: by " + fixed(100 * top, 1) +
+              " percentage points"};
+}
+
 std::string original(const Card& card) {
   const auto image = card.set.original[card.row];
+  const auto heat = heat_map(card);
   return "<figure><div class=\"stack\"><img src=\"" + png_uri(image) +
          "\" alt=\"Original image\"><img class=\"cam\" src=\"" +
-         png_uri(overlay_picture(image, card.set.gradcam[card.row])) +
-         "\" alt=\"Original image with GradCAM laid over it\" "
+         png_uri(overlay_picture(image, heat.map)) + "\" alt=\"Original image with " + heat.name +
+         " laid over it\" "
          "hidden></div><figcaption>Original<br><label><input "
-         "type=\"checkbox\" class=\"cam-toggle\" autocomplete=\"off\"> show GradCAM (where the "
-         "classifier looks)</label>"
+         "type=\"checkbox\" class=\"cam-toggle\" autocomplete=\"off\"> show " +
+         heat.name + " (" + heat.meaning +
+         ")</label>"
          "</figcaption></figure>\n";
 }
 
@@ -165,8 +182,7 @@ std::string card_of(const ExplanationSet& set, const CardLegend& legend, int64_t
 
 std::string positive_name(const CardLegend& legend) {
   std::string name;
-  for (const auto k : legend.positive)
-    name += (name.empty() ? "" : " or ") + legend.label_names.at(static_cast<size_t>(k));
+  for (const auto& one : legend.positive) name += (name.empty() ? "" : " or ") + one;
   return name;
 }
 

@@ -3,13 +3,14 @@
 #include "io/base/error.hpp"
 #include "io/picture.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/blackbox/load_black_box.hpp"
 
 namespace stylescope {
 
 TrainedNetworks load_trained_networks(const RunContext& context) {
   const auto path = [&](const char* artifact) { return (context.run_dir / artifact).string(); };
   TrainedNetworks networks;
-  networks.classifier = load_classifier(path(artifacts::classifier), context.device, context.dtype);
+  networks.f = load_black_box(context);
   networks.generator = load_generator(path(artifacts::generator), context.device, context.dtype);
   networks.encoder = load_encoder(path(artifacts::encoder), context.device, context.dtype);
   networks.direction = load_direction(path(artifacts::direction));
@@ -21,8 +22,8 @@ TrainedNetworks load_trained_networks(const RunContext& context) {
              ", but the generator makes ", g.image_channels, "x", g.resolution, "x", g.resolution,
              " (they come from different runs); run the stages again from ingest on");
   };
-  fits(artifacts::classifier, networks.classifier.resolution,
-       networks.classifier.network->options().input_channels);
+  fits(is_own_network(context.run_dir) ? artifacts::classifier : artifacts::black_box,
+       networks.f->resolution(), networks.f->channels());
   fits(artifacts::encoder, networks.encoder.resolution,
        networks.encoder.network->options().input_channels);
   validate(networks.encoder.network->options().outputs == g.w_dim, path(artifacts::encoder),

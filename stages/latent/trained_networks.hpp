@@ -1,10 +1,12 @@
 #pragma once
 
+#include "stages/blackbox/black_box.hpp"
 #include "stages/latent/direction_file.hpp"
-#include "stages/networks/classifier.hpp"
 #include "stages/networks/encoder.hpp"
 #include "stages/networks/generator.hpp"
 #include "stages/run_context.hpp"
+
+#include <memory>
 
 #include <torch/torch.h>
 
@@ -12,7 +14,7 @@ namespace stylescope {
 
 // Everything that a run has learned, as explain and evaluate use it.
 struct TrainedNetworks {
-  Classifier classifier;         // f
+  std::unique_ptr<BlackBox> f;   // never null
   Generator generator{nullptr};  // G
   Encoder encoder;               // E
   Direction direction;           // alpha
@@ -21,8 +23,9 @@ struct TrainedNetworks {
   int64_t resolution() const { return generator->options().resolution; }
 };
 
-// From the run directory, on the context's device and in its dtype. Throws Error, naming the file,
-// when one is missing, is something else, or does not fit the others (image size, channels, w).
+// From the run directory, on the context's device and in its dtype; its world must live longer.
+// Throws Error, naming the file, when one is missing, is something else, or does not fit the others
+// (image size, channels, w).
 TrainedNetworks load_trained_networks(const RunContext& context);
 
 // The pictures of w (N, w_dim): one w for every layer, constant noise, (N, C, H, W) uint8 on the

@@ -2,6 +2,7 @@
 
 #include "io/base/error.hpp"
 #include "io/sha256.hpp"
+#include "stages/blackbox/load_black_box.hpp"
 #include "stages/networks/classifier.hpp"
 #include "stages/networks/resnet_io.hpp"
 #include "stages/quality/script_features.hpp"
@@ -78,6 +79,9 @@ std::unique_ptr<FeatureNetwork> make_feature_network(const MetricsConfig& config
                                                      const RunContext& context) {
   if (!config.uses_classifier()) return make_script_features(config, context.device);
   const auto file = context.run_dir / artifacts::classifier;
+  validate(is_own_network(context.run_dir), (context.run_dir / artifacts::black_box).string(),
+           ": f is no network of this run, so there are no features of it to compare images by; "
+           "give a feature network (--features FILE.pt, or features: script and feature_file)");
   validate(std::filesystem::exists(file), file.string(),
            ": is not there (images are compared by the classifier's features); run the classifier "
            "stage first, or give a feature network (--features FILE.pt)");

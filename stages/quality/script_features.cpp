@@ -1,12 +1,11 @@
 #include "stages/quality/script_features.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/blackbox/load_script.hpp"
 
 #include <filesystem>
 #include <optional>
 #include <string>
-
-#include <torch/script.h>
 
 namespace stylescope {
 namespace {
@@ -14,34 +13,15 @@ namespace {
 constexpr int64_t kInceptionFeatures = 2048;
 constexpr int64_t kLpipsSide = 256;  // larger images are averaged down to it (Karras et al. 2019)
 
-// The line of a failure that says something: LibTorch's first, and the last of TorchScript's
-// interpreter, which tells where it was before it says why.
-std::string cause(const std::exception& error) {
-  if (const auto* torch_error = dynamic_cast<const c10::Error*>(&error)) {
-    const std::string text = torch_error->what_without_backtrace();
-    return text.substr(0, text.find('\n'));
-  }
-  std::string text = error.what();
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  const auto line = text.rfind('\n');
-  return line == std::string::npos ? text : text.substr(line + 1);
-}
-
 class ScriptFeatures final : public FeatureNetwork {
  public:
   ScriptFeatures(std::string name, const std::string& file, std::string input, torch::Device device)
       : FeatureNetwork(std::move(name), file), input_(std::move(input)), device_(device) {
-    try {
-      module_ = torch::jit::load(file, device);
-      module_.eval();
-      const auto& schema = module_.get_method("forward").function().getSchema();
-      has_features_ = schema.argumentIndexWithName("return_features").has_value();
-      has_lpips_ = schema.argumentIndexWithName("return_lpips").has_value();
-      has_resize_ = schema.argumentIndexWithName("resize_images").has_value();
-    } catch (const std::exception& error) {
-      throw Error(file + ": is no TorchScript network (" + cause(error) +
-                  "); make one with torch.jit.script or torch.jit.trace and torch.jit.save");
-    }
+    module_ = load_script(file, device);
+    const auto& schema = module_.get_method("forward").function().getSchema();
+    has_features_ = schema.argumentIndexWithName("return_features").has_value();
+    has_lpips_ = schema.argumentIndexWithName("return_lpips").has_value();
+    has_resize_ = schema.argumentIndexWithName("resize_images").has_value();
     if (is_inception()) check_inception(has_features_, "its forward() has no return_features");
     for (const auto& parameter : module_.parameters())
       if (parameter.is_floating_point()) {
@@ -98,7 +78,7 @@ class ScriptFeatures final : public FeatureNetwork {
     } catch (const std::exception& error) {
       throw Error(detail::concatenate(
           file(), ": fails on images of the shape (", pixels.size(0), ", 3, ", pixels.size(2), ", ",
-          pixels.size(3), ") (", cause(error),
+          pixels.size(3), ") (", script_cause(error),
           "); give a network that takes such images, and say what it takes (feature_input: ",
           input_, ")"));
     }

@@ -39,6 +39,28 @@ std::string slides_sentence(const ImageSet& images) {
   return text + ".";
 }
 
+// What reading the inputs and comparing the splits found.
+std::string audit_sentence(const nlohmann::json& metrics) {
+  const auto count = [&](const char* key) {
+    return metrics.contains(key) && metrics.at(key).is_number() ? metrics.at(key).get<int64_t>()
+                                                                : int64_t{0};
+  };
+  std::string text;
+  if (const auto bad = count("bad_files"); bad > 0)
+    text += " " + html::thousands(bad) + (bad == 1 ? " picture" : " pictures") +
+            " could not be used (bad_files.csv lists them).";
+  if (!metrics.contains("near_duplicates"))
+    return text + " Images of different splits were not compared with one another.";
+  const auto pairs = count("near_duplicates"), gone = count("near_duplicates_left_out");
+  if (pairs == 0) return text + " No image is nearly the same as one of another split.";
+  text += " " + html::thousands(pairs) + (pairs == 1 ? " pair" : " pairs") +
+          " of images of different splits were nearly the same";
+  return text + (gone > 0 ? ": " + html::thousands(gone) +
+                                (gone == 1 ? " image was left out." : " images were left out.")
+                          : ", and stayed in: <b>figures may be too good</b> (audit.csv lists "
+                            "them).");
+}
+
 }  // namespace
 
 std::string data_section(const ReportInputs& inputs) {
@@ -70,8 +92,8 @@ std::string data_section(const ReportInputs& inputs) {
                            (images.channels() == 1 ? "grey" : "colour") + "." +
                            slides_sentence(images) +
                            " A subject's images are all in one split; the test split was used for "
-                           "this report alone.</p>\n" +
-                           table);
+                           "this report alone." +
+                           audit_sentence(inputs.images_metrics) + "</p>\n" + table);
 }
 
 }  // namespace stylescope

@@ -3,8 +3,8 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "stages/artifacts.hpp"
+#include "stages/blackbox/load_black_box.hpp"
 #include "stages/latent/direction_file.hpp"
-#include "stages/networks/classifier.hpp"
 
 #include <limits>
 
@@ -16,6 +16,15 @@ nlohmann::json read_evaluation(const std::filesystem::path& file) {
   validate(evaluation.is_object(), file.string(),
            ": is no JSON object (cut off or edited); run the evaluate stage again");
   return evaluation;
+}
+
+// Of stage.json in `folder`.
+nlohmann::json read_metrics_of(const std::filesystem::path& folder) {
+  const auto file = folder / "stage.json";
+  if (!std::filesystem::exists(file)) return nlohmann::json::object();
+  const auto record = nlohmann::json::parse(read_text(file), nullptr, false);
+  return record.is_object() ? record.value("metrics", nlohmann::json::object())
+                            : nlohmann::json::object();
 }
 
 }  // namespace
@@ -34,14 +43,18 @@ bool ReportInputs::has(const std::string& path) const {
 
 ReportInputs read_report_inputs(const RunContext& context) {
   const auto& run = context.run_dir;
-  const auto classifier =
-      load_classifier((run / artifacts::classifier).string(), torch::kCPU, torch::kFloat32);
+  const auto f = load_black_box_alone(context);
   const auto direction = load_direction(run / artifacts::direction);
+  ImageSet images(context.images_file());
+  auto label_names = images.label_names();
   return {run,
-          ImageSet(context.images_file()),
+          std::move(images),
           read_explanations(run / artifacts::explanations),
           read_evaluation(run / artifacts::evaluation),
-          {classifier.class_names, classifier.positive, direction.lambda_of_sd(1)}};
+          {std::move(label_names), f->positive_names(), direction.lambda_of_sd(1)},
+          f->about(),
+          f->network() != nullptr,
+          read_metrics_of(context.images_file().parent_path())};
 }
 
 }  // namespace stylescope

@@ -19,6 +19,9 @@ struct ReportInputs {
   ExplanationSet explanations;
   nlohmann::json evaluation;
   html::CardLegend legend;
+  std::string about_f;            // "the TorchScript file knee.pt"
+  bool f_is_own = true;           // trained by this run, and can be looked into
+  nlohmann::json images_metrics;  // of the stage that made the images; {} where it left no record
 
   // A figure of evaluation.json by its path ("/agreement/kappa"); NaN where it is absent or null.
   double figure(const std::string& path) const;

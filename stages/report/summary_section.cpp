@@ -30,6 +30,15 @@ std::string how_much(double kappa) {
   return "slight at best";
 }
 
+// What can be said of an f that was not made here.
+std::string black_box_note(const ReportInputs& in) {
+  if (in.f_is_own) return "";
+  return "<p class=\"note\">The classifier is " + escape(in.about_f) +
+         ", which this run has not trained: it is known by its answers alone. So where it looks is "
+         "shown by covering patches of the image and asking it again (an occlusion map, not "
+         "GradCAM), and images are not compared by its features.</p>\n";
+}
+
 std::string question(const std::string& positive) {
   return "<p>A classifier looks at an image and gives the probability of <b>" + positive +
          "</b>. A heat map shows <em>where</em> it looks. This report shows <em>what would have to "
@@ -44,8 +53,10 @@ std::string findings(const ReportInputs& in, const std::string& positive) {
   const double auc = in.figure("/f_true_label/auc/value");
   out += item("On " + html::thousands(static_cast<int64_t>(in.figure("/images"))) +
               " test images of " + html::thousands(static_cast<int64_t>(in.figure("/subjects"))) +
-              " subjects, none of which any training has seen, the classifier tells " + positive +
-              " from the rest <b>" + how_well(auc) + "</b>: AUC " +
+              (in.f_is_own ? " subjects, none of which any training has seen, the classifier tells "
+                           : " subjects, which no training of this run has seen (what the "
+                             "classifier was trained on is not known here), it tells ") +
+              positive + " from the rest <b>" + how_well(auc) + "</b>: AUC " +
               interval_text(in, "/f_true_label/auc", 2) +
               ". (1 is perfect, 0.5 is guessing; in brackets the 95 % interval.)");
   out += item(
@@ -140,8 +151,9 @@ std::string interval_text(const ReportInputs& inputs, const std::string& path, i
 
 std::string summary_section(const ReportInputs& inputs) {
   const auto positive = escape(html::positive_name(inputs.legend));
-  return html::section("summary", "In short",
-                       question(positive) + findings(inputs, positive) + limits(inputs));
+  return html::section(
+      "summary", "In short",
+      question(positive) + black_box_note(inputs) + findings(inputs, positive) + limits(inputs));
 }
 
 }  // namespace stylescope

@@ -68,6 +68,11 @@ std::string grid(const fs::path& file, const std::string& caption) {
                       "picture pixels");
 }
 
+std::string not_trained(const ReportInputs& inputs) {
+  return html::absent("Classifier f is " + html::escape(inputs.about_f) +
+                      " and was not trained here: there are no curves to draw.");
+}
+
 }  // namespace
 
 std::string training_section(const ReportInputs& inputs) {
@@ -78,10 +83,10 @@ std::string training_section(const ReportInputs& inputs) {
       "else in this report can be trusted.</p>\n<div class=\"pair\">" +
       grid(run / artifacts::real_grid, "Real training images") +
       grid(run / artifacts::sample_grid, "Images that the generator makes up") + "</div>\n";
-  return html::section("training", "Training",
-                       grids + curves(run, "classifier", "Classifier f") +
-                           curves(run, "gan", "Generator (StyleGAN2)") +
-                           curves(run, "encoder", "Encoder E"));
+  return html::section(
+      "training", "Training",
+      grids + (inputs.f_is_own ? curves(run, "classifier", "Classifier f") : not_trained(inputs)) +
+          curves(run, "gan", "Generator (StyleGAN2)") + curves(run, "encoder", "Encoder E"));
 }
 
 }  // namespace stylescope

@@ -34,13 +34,12 @@ void expect_sentence(const Outcome& outcome, int code, const std::vector<std::st
   EXPECT_THAT(outcome.err.substr(0, begin), Not(testing::ContainsRegex("[Ee]rror|ERROR")));
 }
 
-// Grey pictures of 16x16, each another one.
+// Grey pictures of 16x16, each another one: no two of them are nearly the same.
 void draw(const fs::path& folder, const std::vector<std::string>& names) {
   fs::create_directories(folder);
-  int64_t k = 0;
   for (const auto& name : names) {
-    const auto ramp = torch::arange(256, torch::kInt64).mul(++k).add(7 * k).remainder(256);
-    write_png(folder / name, ramp.view({1, 16, 16}).to(torch::kUInt8));
+    torch::manual_seed(std::hash<std::string>{}((folder / name).filename().string()));
+    write_png(folder / name, torch::randint(0, 256, {1, 16, 16}, torch::kUInt8));
   }
 }
 
@@ -102,6 +101,28 @@ TEST(BadPictures, OneSubjectInTwoSplitFolders) {
                   {"pictures: subject '102' lies in two split folders", "102L.png", "102R.png",
                    "; keep all images of a subject in one split"});
   EXPECT_FALSE(fs::exists(dir / "another/ingest"));
+}
+
+TEST(BadPictures, ACopyInAnotherSplit) {
+  TempDir dir;
+  for (const char* label : {"0", "1"}) {
+    const int first = label[0] == '0' ? 100 : 200;
+    draw(dir / "pictures/train" / label, numbered(first, 4));
+    draw(dir / "pictures/val" / label, numbered(first + 10, 4));
+    draw(dir / "pictures/test" / label, numbered(first + 20, 4));
+  }
+  fs::copy_file(dir / "pictures/test/1/221L.png", dir / "pictures/train/1/299L.png");
+  const auto stopped = stylescope(dir.path(), from_pictures({"ingest.split.mode=folders"}));
+  expect_sentence(stopped, 1,
+                  {"pictures: 1 pair of images of different splits", "train/1/299L.png (train)",
+                   "test/1/221L.png (test)", "ingest.partial/audit.png",
+                   "set ingest.audit.near_duplicates: drop"});
+  EXPECT_TRUE(fs::exists(dir / "run/ingest.partial/audit.png"));
+  const auto dropped =
+      stylescope(dir.path(),
+                 from_pictures({"ingest.split.mode=folders", "ingest.audit.near_duplicates=drop"}));
+  EXPECT_EQ(dropped.code, 0) << dropped.err;
+  EXPECT_THAT(read_text(dir / "run/ingest/audit.csv"), HasSubstr("yes,train/1/299L.png"));
 }
 
 TEST(BadPictures, TooManyUnreadable) {

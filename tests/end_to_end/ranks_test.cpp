@@ -67,7 +67,7 @@ TEST(Ranks, TheWholeGraphGivesTheSameOnOneToFour) {
     const auto they = read_explanations(other / "explain/explanations.h5");
     expect_near(explained.w, they.w, "w of explanations");
     expect_near(explained.f_strip, they.f_strip, "f along lambda");
-    expect_near(explained.gradcam, they.gradcam, "GradCAM");
+    expect_near(explained.heat_map, they.heat_map, "GradCAM");
     EXPECT_TRUE(torch::equal(explained.index, they.index));
   }
 }

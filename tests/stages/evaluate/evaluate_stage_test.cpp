@@ -55,7 +55,8 @@ void expect_near(const json& a, const json& b, const std::string& where = "") {
       EXPECT_EQ(a, b) << where;
     return;
   }
-  for (const auto& [path, value] : a.flatten().items())
+  const auto flat = a.flatten();
+  for (const auto& [path, value] : flat.items())
     expect_near(value, b.at(json::json_pointer(path)), where + path);
 }
 

@@ -4,6 +4,9 @@
 #include "stages/evaluate/associations.hpp"
 #include "stages/evaluate/phantom_change.hpp"
 #include "stages/metrics/agreement.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -91,6 +94,38 @@ TEST(Associations, TheLabelItselfCountsForNothing) {
   const auto between = torch::tensor({1.0, 1.0, 1.0, 5.0, 5.0, 5.0}, torch::kFloat64);
   EXPECT_GT(spearman(between, f), 0.8);
   EXPECT_EQ(ranks_within(between, labels).abs().max().item<double>(), 0);
+}
+
+// A text is asked for each for itself; of two, one says it for both.
+TEST(Associations, TextsCountOneByOne) {
+  testing_support::TempDir dir;
+  ImageSetWriter writer(dir / "images.h5", 1, 8, 8, {"zero", "one"}, "{}");
+  TestSplit split;
+  std::vector<int64_t> labels;
+  std::vector<double> f;
+  for (int64_t i = 0; i < 12; ++i) {
+    ImageRecord record{i % 2, Split::test, "p" + std::to_string(i), std::to_string(i), {}};
+    record.attributes = {{"centre", static_cast<double>(i / 2 % 3)},
+                         {"sex", static_cast<double>(i / 6)},
+                         {"same", 1.0}};
+    writer.append(torch::full({1, 8, 8}, i, torch::kUInt8), record);
+    split.rows.push_back(i), split.subjects.push_back(record.subject);
+    labels.push_back(i % 2), f.push_back(0.5 * (i % 2) + 0.3 * (i / 2 % 3 == 1) + 0.01 * i);
+  }
+  writer.name_values("centre", {"north", "south", "west"});
+  writer.name_values("sex", {"f", "m"});
+  writer.close();
+  split.labels = torch::tensor(labels, torch::kLong);
+  split.f = torch::tensor(f, torch::kFloat64);
+  EvaluateConfig config;
+  config.bootstrap = 100;
+  const auto found = associations(ImageSet(dir / "images.h5"), split, config, 1);
+  std::set<std::string> names;
+  for (const auto& one : found) names.insert(one["attribute"].get<std::string>());
+  EXPECT_EQ(names, (std::set<std::string>{"centre = north", "centre = south", "centre = west",
+                                          "sex = m"}));
+  EXPECT_EQ(found[0]["attribute"], "centre = south");
+  EXPECT_GT(found[0]["within_label"]["low"].get<double>(), 0.5);
 }
 
 }  // namespace

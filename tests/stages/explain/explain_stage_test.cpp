@@ -5,6 +5,9 @@
 #include "io/base/error.hpp"
 #include "io/explanation_set.hpp"
 #include "io/picture.hpp"
+#include "io/sha256.hpp"
+#include "tests/io/dicom_fixture.hpp"
+#include "tests/support/black_box.hpp"
 #include "tests/support/tiny_run.hpp"
 #include "tests/support/world.hpp"
 
@@ -59,7 +62,7 @@ TEST(Explain, TheNumberOfRanksDoesNotChangeTheExplanations) {
                           &ExplanationSet::f_strip, &ExplanationSet::surrogate_strip,
                           &ExplanationSet::target_lambda, &ExplanationSet::f_targets})
     EXPECT_LE(distance(together.*part, alone.*part), 1e-8);
-  EXPECT_LE(distance(together.gradcam, alone.gradcam), 1e-6);
+  EXPECT_LE(distance(together.heat_map, alone.heat_map), 1e-6);
 }
 
 TEST(Explain, EveryPartIsWhatItsNameSays) {
@@ -88,8 +91,8 @@ TEST(Explain, EveryPartIsWhatItsNameSays) {
     EXPECT_LE(
         (picture[0].to(torch::kInt) - set.strip[i][5].to(torch::kInt)).abs().max().item<int64_t>(),
         1);
-    EXPECT_LE(distance(networks.classifier.scores(set.strip[i]), set.f_strip[i]), 1e-8);
-    EXPECT_NEAR(networks.classifier.scores(set.original[i].unsqueeze(0))[0].item<double>(),
+    EXPECT_LE(distance(networks.f->scores(set.strip[i]), set.f_strip[i]), 1e-8);
+    EXPECT_NEAR(networks.f->scores(set.original[i].unsqueeze(0))[0].item<double>(),
                 set.f_original[i].item<double>(), 1e-8);
     EXPECT_NEAR(torch::sigmoid(networks.direction.alpha.dot(moved) + networks.direction.beta)
                     .item<double>(),
@@ -98,8 +101,8 @@ TEST(Explain, EveryPartIsWhatItsNameSays) {
         (set.strip[i][6].to(torch::kFloat32) - set.strip[i][0].to(torch::kFloat32)).abs().mean(0);
     EXPECT_LE(distance(difference, set.difference[i]), 1e-4);
   }
-  EXPECT_GE(set.gradcam.min().item<double>(), 0);
-  EXPECT_LE(set.gradcam.max().item<double>(), 1);
+  EXPECT_GE(set.heat_map.min().item<double>(), 0);
+  EXPECT_LE(set.heat_map.max().item<double>(), 1);
   EXPECT_GT(set.difference.max().item<double>(), 0);
 }
 
@@ -122,13 +125,40 @@ TEST(Explain, TargetsAreReachedByFItselfOrNaN) {
       EXPECT_EQ(std::isfinite(lambda), within);
       if (!std::isfinite(lambda)) continue;
       ++reached;
-      EXPECT_NEAR(networks.classifier.scores(set.targets[i][p].unsqueeze(0))[0].item<double>(),
+      EXPECT_NEAR(networks.f->scores(set.targets[i][p].unsqueeze(0))[0].item<double>(),
                   set.f_targets[i][p].item<double>(), 1e-8);
       // f is scored on 8-bit pictures, so it moves in small jumps.
       EXPECT_NEAR(set.f_targets[i][p].item<double>(), target, 0.02);
     }
   }
   EXPECT_GT(reached, 0) << "the fixture's direction moves f: some target must be within reach";
+}
+
+// An f that cannot be looked into: the same on any number of ranks, and occlusion maps for GradCAM.
+TEST(Explain, ABlackBoxGetsOcclusionMaps) {
+  TinyRun run(world());
+  if (world().is_root()) {
+    const auto folder = run.path() / "classifier";
+    auto d = testing_support::script_description(folder, testing_support::kBrightness);
+    d.class_names = {"wide", "narrow"};
+    d.run_resolution = 16;
+    d.resolution = 20;
+    d.run_channels = d.channels = 1;
+    d.files = {{d.file, sha256_of_file(folder / d.file)}};
+    publish_text(run.path() / artifacts::black_box, to_json(d).dump());
+  }
+  world().barrier();
+  auto config = tiny_config();
+  config.occlusion = 4;
+  const auto together = made_by(run, world(), config, "together");
+  EXPECT_EQ(together.heat_map_kind, "occlusion");
+  EXPECT_GT(together.heat_map.max().item<double>(), 0);
+  EXPECT_LE(together.heat_map.max().item<double>(), 1);
+  if (!world().is_root()) return;
+  SelfCommunicator self;
+  const auto alone = made_by(run, self, config, "alone");
+  EXPECT_TRUE(together.heat_map.equal(alone.heat_map));
+  EXPECT_TRUE(together.f_strip.equal(alone.f_strip));
 }
 
 TEST(Explain, WritesAStripForEachImageAndAGrid) {
@@ -177,9 +207,15 @@ TEST(Explain, NetworksOfAnotherRunAreNamed) {
 TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   TinyRun run(world());
   const auto good = run.path() / "knee <1>.png", large = run.path() / "large.png",
-             bad = run.path() / "broken.png";
+             bad = run.path() / "broken.png", film = run.path() / "IM0001";
   if (world().is_root()) {
     const ImageSet images(run.path() / artifacts::images);
+    const auto knee = images.read({22})[0].to(torch::kInt32).flatten();
+    testing_support::DicomFile()
+        .grey(16, 16, {knee.data_ptr<int>(), knee.data_ptr<int>() + knee.numel()})
+        .window("128", "256")
+        .text(0x00100010, gdcm::VR::PN, "MARKNAME^JOHN")
+        .write(film);
     write_png(good, images.read({20})[0]);
     write_png(large, images.read({21})[0]
                          .repeat_interleave(4, 1)
@@ -192,8 +228,9 @@ TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   auto context = run.context(world(), "unused");
   const auto out = run.path() / "given";
   const auto result = explain_images(
-      tiny_config(), context, {given_picture(good), given_picture(bad), given_picture(large)}, out);
-  ASSERT_EQ(result.at("images").size(), 2U);
+      tiny_config(), context,
+      {given_picture(good), given_picture(bad), given_picture(large), given_picture(film)}, out);
+  ASSERT_EQ(result.at("images").size(), 3U);
   ASSERT_EQ(result.at("left_out").size(), 1U);
   EXPECT_EQ(result["left_out"][0]["image"], bad.string());
   world().barrier();
@@ -203,7 +240,10 @@ TEST(ExplainImages, GivenPicturesAreExplainedAndBadOnesNamed) {
   // 64x64 averaged down over 4x4 equal pixels is the 16x16 picture again.
   EXPECT_TRUE(
       torch::equal(set.original[1], ImageSet(run.path() / artifacts::images).read({21})[0]));
+  EXPECT_TRUE(
+      torch::equal(set.original[2], ImageSet(run.path() / artifacts::images).read({22})[0]));
   const auto page = read_text(out / "index.html");
+  EXPECT_EQ(page.find("MARKNAME"), std::string::npos);
   EXPECT_NE(page.find("knee &lt;1&gt;.png"), std::string::npos);
   EXPECT_NE(page.find("broken.png"), std::string::npos);
   EXPECT_TRUE(fs::exists(out / "strip-001.png"));
