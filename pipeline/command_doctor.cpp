@@ -67,7 +67,8 @@ struct DoctorCommand {
   void prepare() {
     settings.mpi = "pmix";
     if (config_file.empty()) return;
-    const Config config = load_config(config_file, {});
+    Config config = load_config(config_file, {});
+    settings.files = named_files(to_json(config));
     const SiteProfile site = load_site(config.slurm.site);
     settings.mpi = site.launcher == "srun" ? site.mpi : "";
     settings.threads = config.threads;
@@ -127,7 +128,8 @@ Task add_doctor(CLI::App& app) {
   auto command = std::make_shared<DoctorCommand>();
   app.add_flag("--in-job", command->in_job,
                "inside an allocation, started by srun or mpirun: ranks, binding, GPUs, network");
-  app.add_option("--config", command->config_file, "a configuration, for its site and threads");
+  app.add_option("--config", command->config_file,
+                 "a configuration, for its site, threads and the files that it names");
   app.add_option("--run-dir", command->settings.folder,
                  "a folder on the file system of the runs (default: here)")
       ->check(CLI::ExistingDirectory);

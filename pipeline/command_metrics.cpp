@@ -53,6 +53,11 @@ struct MetricsCommand {
     const auto& given = inception.empty() ? features : inception;
     choose_input(given);
     if (given.empty()) {
+      if (!config.classifier.black_box.trained_here())
+        throw UsageError(
+            "metrics: f of this run (classifier.kind: " + config.classifier.black_box.kind +
+            ") shows its answers alone, and no features to compare images by; give a feature "
+            "network: --features FILE.pt");
       const auto file = fs::path(run_dir) / artifacts::classifier;
       if (!fs::exists(file))
         throw UsageError(file.string() +
@@ -116,7 +121,7 @@ struct MetricsCommand {
     RunContext context{world,   at.device, at.dtype, static_cast<uint64_t>(seed),
                        run_dir, out,       stop,     config.images_file()};
     log::info("metrics: of {}", weights);
-    const ImageSet images(context.images_file());
+    const ImageSet images(context.images_file(), Access::training);
     const auto generator = load_generator(weights, context.device, context.dtype);
     const auto network = make_feature_network(quality, context);
     QualityMeter meter(quality, images, *network, context);

@@ -9,8 +9,10 @@
 #include "pipeline/session_outcome.hpp"
 #include "pipeline/startup_check.hpp"
 #include "pipeline/stop_deadline.hpp"
+#include "stages/blackbox/tried_program.hpp"
 
 #include <charconv>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <tuple>
@@ -112,6 +114,11 @@ struct RunCommand {
     settings.reduction = config.distributed.reduction;
     const Launch at = start(world, stop);
     at.world.set_deadlines(config.distributed.deadlines());
+    if (config.classifier.black_box.kind == "command")
+      on_root(world, [&] {
+        std::filesystem::create_directories(config.run_dir);
+        save_patience(config.classifier.black_box, config.run_dir);
+      });
     run_stages(selected, settings, at);
     log::info("all done: {}", config.run_dir);
   }

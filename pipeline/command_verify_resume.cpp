@@ -10,6 +10,7 @@
 #include <iostream>
 #include <memory>
 #include <sstream>
+#include <vector>
 
 namespace fs = std::filesystem;
 
@@ -34,6 +35,11 @@ struct VerifyResume {
       if (stage != "classifier" && stage != "gan" && stage != "encoder")
         throw UsageError("--stage " + stage +
                          ": does not train; there are classifier, gan and encoder");
+    if (config.classifier.black_box.trained_here()) return;
+    std::erase(stages, "classifier");
+    if (stages.empty())
+      throw UsageError("--stage classifier: does not train, because classifier.kind is " +
+                       config.classifier.black_box.kind + "; there are gan and encoder");
   }
 
   std::vector<std::string> launch_words() const {

@@ -1,4 +1,4 @@
-#include "pipeline/command.hpp"
+#include "pipeline/command_weights.hpp"
 
 namespace stylescope {
 
@@ -14,7 +14,10 @@ const std::vector<Command>& commands() {
       {"explain", "new images on a finished run", add_explain},
       {"metrics", "how good a run's generator is, and whether it repeats training images",
        add_metrics},
-      {"export", "tiles as pictures, or their places in CLAM's or TRIDENT's layout", add_export},
+      {"export", "images, tiles and networks of a run for other programs", add_export},
+      {"import", "weights of other programs, checked, as files that runs start from", add_import},
+      {"inspect", "what a file holds: images, weights, checkpoints, slides, DICOM and more",
+       add_inspect},
       {"verify-resume",
        "proves that a killed and resumed run ends in the same bits on this machine",
        add_verify_resume},

@@ -1,26 +1,14 @@
 #include "pipeline/config.hpp"
 
-#include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/config_json.hpp"
 #include "pipeline/config_dump.hpp"
 #include "pipeline/config_reader.hpp"
+#include "pipeline/config_text.hpp"
 #include "pipeline/config_tree.hpp"
 
 namespace stylescope {
 namespace {
-
-std::string read_config_text(const std::filesystem::path& file) {
-  if (std::filesystem::is_directory(file))
-    throw UsageError(file.string() +
-                     ": is a folder; name a configuration file such as configs/demo.yaml");
-  try {
-    return read_text(file);
-  } catch (const Error& error) {
-    throw UsageError(std::string(error.what()) +
-                     "; name a configuration file such as configs/demo.yaml");
-  }
-}
 
 void check_name(const Config& config, const ConfigNode& root, const std::string& file) {
   const bool fine = !config.name.empty() && config.name.front() != '.' &&
@@ -89,7 +77,8 @@ std::string Config::images_file() const {
 }
 
 Config load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  ConfigNode root = parse_config(read_config_text(file), file.string());
+  const auto text = read_config_text(file, "name a configuration file such as configs/demo.yaml");
+  ConfigNode root = parse_config(text, file.string());
   for (const auto& assignment : overrides) apply_override(root, assignment);
 
   Config config = read_config(root);

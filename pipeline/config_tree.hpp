@@ -22,9 +22,9 @@ struct ConfigNode {
   ConfigNode& add(const std::string& key, ConfigNode node);
 };
 
-// `file` is the name for messages. Throws UsageError "file:line: ..." for what is no YAML, tabs in
-// the indentation, a key given twice, several documents, merge keys ('<<') and tags; anchors and
-// aliases work.
+// `file` is the name for messages. Throws UsageError "file:line: ..." for what is no UTF-8 text of
+// at most 1 MB, no YAML, tabs in the indentation, a key given twice, several documents, merge keys
+// ('<<'), tags, and more levels or values than any configuration has; anchors and aliases work.
 ConfigNode parse_config(const std::string& text, const std::string& file);
 
 // "a.b=v" replaces or adds a key; v is read as YAML. Throws UsageError.

@@ -192,6 +192,8 @@ Findings look_at_time_left(DoctorScene&) {
   return {{Level::note, "the job has no time limit that Slurm tells"}};
 }
 
+Findings look_at_inputs(DoctorScene& scene) { return check_inputs(scene.settings.files); }
+
 }  // namespace
 
 const std::vector<HostFacts>& DoctorScene::ranks() {
@@ -209,6 +211,7 @@ const std::vector<DoctorCheck>& doctor_checks() {
   static const std::vector<DoctorCheck> table{{"program", false, look_at_program},
                                               {"machine", false, look_at_machine},
                                               {"files", false, look_at_files},
+                                              {"inputs", false, look_at_inputs},
                                               {"slurm", false, look_at_slurm}};
   return table;
 }

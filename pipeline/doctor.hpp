@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pipeline/doctor_checks.hpp"
 #include "pipeline/host_facts.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/startup_check.hpp"
@@ -16,6 +17,7 @@ struct DoctorSettings {
   std::filesystem::path folder = ".";  // on the file system of the runs
   std::string mpi;                     // the site's plugin of srun; "": srun is not used
   int64_t threads = 0;                 // as in a configuration
+  NamedFiles files;                    // those that a configuration names
 };
 
 // What the checks look at. All ranks' facts are gathered once, for all checks.

@@ -4,7 +4,9 @@
 #include "io/base/split.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <filesystem>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -242,6 +244,66 @@ Findings check_mpi_plugin(const std::string& listed, const std::string& wanted) 
   return {{Level::failure, "srun --mpi=" + wanted + ": this cluster does not have it (there " +
                                (there.empty() ? "is none that MPI can use" : "are" + there) +
                                "); change 'mpi' in the site profile, or say launcher: mpirun"}};
+}
+
+namespace {
+
+// Words of a command that can hardly be anything but files. "-m a.module" and options are none, and
+// a bare first word is looked for in PATH.
+bool looks_like_file(const std::vector<std::string>& words, size_t i) {
+  const auto& word = words[i];
+  const bool path = word.find('/') != std::string::npos;
+  if (word.starts_with('-') || word.find("://") != std::string::npos) return false;
+  if (i == 0 || path) return path;
+  const auto ending = std::filesystem::path(word).extension().string();
+  return words[i - 1] != "-m" && ending.size() > 1 &&
+         std::isalpha(static_cast<unsigned char>(ending[1])) != 0;
+}
+
+// Of a key whose value is a list.
+void add_listed(const std::string& key, const nlohmann::ordered_json& list, NamedFiles& files) {
+  if (key != "command" && key != "program_files" && key != "files") return;
+  if (!std::ranges::all_of(list, [](const auto& one) { return one.is_string(); })) return;
+  const auto words = list.get<std::vector<std::string>>();
+  for (size_t i = 0; i < words.size(); ++i)
+    if (key != "command" || looks_like_file(words, i)) files.emplace_back(key, words[i]);
+}
+
+}  // namespace
+
+NamedFiles named_files(const nlohmann::ordered_json& config) {
+  static const std::set<std::string> kKeys = {
+      "path",         "list",  "file",       "init", "init_generator", "init_discriminator",
+      "feature_file", "boxes", "id_key_file"};
+  NamedFiles files;
+  for (const auto& [key, value] : config.items()) {
+    if (value.is_object())
+      for (const auto& [below, path] : named_files(value))
+        files.emplace_back(key + "." + below, path);
+    else if (value.is_array())
+      add_listed(key, value, files);
+    else if (kKeys.contains(key) && value.is_string() && !value.get<std::string>().empty())
+      files.emplace_back(key, value.get<std::string>());
+  }
+  return files;
+}
+
+Findings check_inputs(const NamedFiles& files) {
+  if (files.empty()) return {};
+  Findings found;
+  for (const auto& [key, path] : files) {
+    std::error_code error;
+    if (!std::filesystem::exists(path, error))
+      found.push_back({Level::failure,
+                       concatenate(key, ": ", path, " is not there",
+                                   error ? " (" + error.message() + ")" : std::string(),
+                                   "; check the path, or mount the file system that holds it")});
+  }
+  if (found.empty())
+    found.push_back({Level::note, concatenate("all ", files.size(),
+                                              " files and folders that the configuration names are "
+                                              "there")});
+  return found;
 }
 
 }  // namespace stylescope

@@ -4,7 +4,10 @@
 #include "pipeline/startup_check.hpp"
 
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 // What the doctor makes of what it found. Pure: facts to findings; whatever is not fine says what
 // to do.
@@ -23,5 +26,11 @@ std::vector<Finding> check_clocks(const std::vector<HostFacts>& ranks, double se
 std::vector<Finding> check_time_left(double end, double now);
 // What `srun --mpi=list` printed, against the plugin that the site asks for.
 std::vector<Finding> check_mpi_plugin(const std::string& listed, const std::string& wanted);
+
+// Input files and folders that a resolved configuration names: key ("ingest.path") and path.
+using NamedFiles = std::vector<std::pair<std::string, std::string>>;
+NamedFiles named_files(const nlohmann::ordered_json& config);
+// Are they there?
+std::vector<Finding> check_inputs(const NamedFiles& files);
 
 }  // namespace stylescope

@@ -4,6 +4,10 @@
 #include "io/base/nearest.hpp"
 #include "io/config_json.hpp"
 #include "pipeline/provenance.hpp"
+#include "stages/audit/audit_config.hpp"
+#include "stages/blackbox/tried_program.hpp"
+#include "stages/explain/explain_stage.hpp"
+#include "stages/ingest/ingest_config.hpp"
 
 #include <algorithm>
 
@@ -31,11 +35,24 @@ std::string section_difference(const std::string& path, const json& before, cons
   return "";
 }
 
+// Where f is a program of the user's, what the classifier's section says of it.
+std::optional<BlackBoxConfig> program_of(const Stage& stage) {
+  const auto section = section_of(stage);
+  if (section.value("kind", json()) != "command") return std::nullopt;
+  BlackBoxConfig config;
+  config.kind = "command";
+  section.at("command").get_to(config.command);
+  section.at("program_files").get_to(config.program_files);
+  return config;
+}
+
 // What the stage reads outside may be gone by now: a finished stage is not made again for that.
 json outside_fingerprint(const Stage& stage, const std::optional<json>& record,
-                         std::vector<std::string>& notes) {
+                         const RunDirectory& directory, std::vector<std::string>& notes) {
   if (!stage.outside) return nullptr;
   try {
+    if (const auto program = program_of(stage); record && program)
+      return fingerprint_since(*program, directory.root() / artifacts::black_box);
     return stage.outside();
   } catch (const Error& error) {
     if (!record) throw UsageError("stage '" + stage.name + "': " + error.what());
@@ -67,6 +84,14 @@ void choose_start(Decision& decision, const RunDirectory& directory, std::string
   }
 }
 
+template <class Section>
+json defaults_of() {
+  Section section;
+  JsonDumper dumper;
+  section.describe(dumper);
+  return dumper.result();
+}
+
 }  // namespace
 
 json section_of(const Stage& stage) {
@@ -78,9 +103,23 @@ json section_of(const Stage& stage) {
 json section_for_key(const Stage& stage) {
   json section = section_of(stage);
   for (const char* key : {"checkpoint", "log_every", "threads"}) section.erase(key);
-  // Younger than runs that were made without it: an upgrade must not train them again.
-  if (section.contains("half_precision") && section["half_precision"] == "off")
-    section.erase("half_precision");
+  // Younger than runs that were made without them: an upgrade must not make those again.
+  static const json kYounger = {{"half_precision", "off"},
+                                {"audit", defaults_of<AuditConfig>()},
+                                {"table", defaults_of<TableConfig>()},
+                                {"knees", defaults_of<KneesConfig>()},
+                                {"keep_ids", false},
+                                {"id_key_file", ""},
+                                {"bit_depth", "auto"},
+                                {"occlusion", ExplainConfig().occlusion},
+                                {"dicom", defaults_of<DicomConfig>()}};
+  for (const auto& [key, value] : kYounger.items())
+    if (section.contains(key) && section[key] == value) section.erase(key);
+  if (section.contains("kind") && section["kind"] == BlackBoxConfig().kind)
+    for (const auto& key : BlackBoxConfig::keys()) section.erase(key);
+  else if (section.contains("kind"))
+    for (const json all = section; const auto& [key, value] : all.items())
+      if (!decides_what_f_is(key)) section.erase(key);
   return section;
 }
 
@@ -111,7 +150,8 @@ Decision decide(const Stage& stage, const RunKey& run, const RunDirectory& direc
               {"precision", run.precision},
               {"config", section_for_key(stage)},
               {"inputs", json::object()}};
-  if (auto outside = outside_fingerprint(stage, record, decision.notes); !outside.is_null())
+  if (auto outside = outside_fingerprint(stage, record, directory, decision.notes);
+      !outside.is_null())
     key["outside"] = outside;
 
   std::string first_pending;
@@ -133,7 +173,11 @@ Decision decide(const Stage& stage, const RunKey& run, const RunDirectory& direc
   const auto must_run = [&](std::string reason) {
     decision.action = Action::start;
     decision.reason = std::move(reason);
-    if (first_pending.empty()) choose_start(decision, directory, decision.reason);
+    if (first_pending.empty()) {
+      // What it will read is what is there now, not what it was made of before.
+      if (record && program_of(stage)) decision.key["outside"] = stage.outside();
+      choose_start(decision, directory, decision.reason);
+    }
     return decision;
   };
   if (!record) return must_run("not there yet");

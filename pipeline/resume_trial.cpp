@@ -4,8 +4,8 @@
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/checkpoint.hpp"
+#include "io/child_process.hpp"
 #include "io/log.hpp"
-#include "pipeline/child_process.hpp"
 #include "pipeline/run_directory.hpp"
 
 #include <algorithm>

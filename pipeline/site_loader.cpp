@@ -1,9 +1,9 @@
 #include "pipeline/site_loader.hpp"
 
-#include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
 #include "pipeline/config_reader.hpp"
+#include "pipeline/config_text.hpp"
 #include "pipeline/config_tree.hpp"
 #include "pipeline/install_paths.hpp"
 
@@ -41,12 +41,7 @@ fs::path file_of(const std::string& site) {
 
 SiteProfile load_site(const std::string& site) {
   const fs::path file = file_of(site);
-  std::string text;
-  try {
-    text = read_text(file);
-  } catch (const Error& error) {
-    throw UsageError(std::string(error.what()) + "; slurm.site names a site profile");
-  }
+  const auto text = read_config_text(file, "slurm.site names a site profile");
   const ConfigNode root = parse_config(text, file.string());
   SiteProfile profile;
   ConfigReader reader(root);

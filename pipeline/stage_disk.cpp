@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 namespace stylescope {
 namespace {
@@ -28,8 +29,7 @@ class Disk {
 
   std::vector<DiskItem> of(const std::string& stage) {
     if (stage == "ingest" || stage == "tile") images(stage);
-    if (stage == "classifier")
-      trains("classifier.safetensors", sizes_.classifier, config_.classifier, true);
+    if (stage == "classifier") classifier();
     if (stage == "gan") gan();
     if (stage == "synthesize") pairs();
     if (stage == "encoder") trains("encoder.safetensors", sizes_.encoder, config_.encoder, false);
@@ -95,6 +95,16 @@ class Disk {
     checkpoints(state, config.checkpoint,
                 concatenate(number_words(parameters), " parameters and what ", config.optimizer,
                             " keeps of each", keeps_best ? ", and the best weights so far" : ""));
+  }
+
+  void classifier() {
+    const auto& given = config_.classifier.black_box;
+    if (given.trained_here())
+      return trains("classifier.safetensors", sizes_.classifier, config_.classifier, true);
+    std::error_code failure;
+    const auto bytes = std::filesystem::file_size(given.file, failure);
+    if (!given.file.empty() && !failure)
+      add("classifier.pt", static_cast<double>(bytes), "a copy of " + given.file);
   }
 
   void gan() {

@@ -1,3 +1,4 @@
+#include "io/base/error.hpp"
 #include "io/sha256.hpp"
 #include "pipeline/config.hpp"
 #include "stages/tile/slide_list.hpp"
@@ -15,12 +16,34 @@ Stage gan_stage(Config& config) {
   const GanConfig& gan = config.gan;
   std::vector<std::string> inputs{config.images};
   if (gan.metrics.on() && gan.metrics.uses_classifier()) inputs.push_back("classifier");
-  return make_stage("gan", "StyleGAN2, trained on the training images", 2, std::move(inputs),
-                    config.gan, run_gan, [&gan] {
-                      const bool file = gan.metrics.on() && !gan.metrics.uses_classifier();
-                      return weights_fingerprint(gan.init_generator) +
-                             weights_fingerprint(gan.init_discriminator) +
-                             weights_fingerprint(file ? gan.metrics.feature_file : "");
+  auto stage = make_stage("gan", "StyleGAN2, trained on the training images", 2, std::move(inputs),
+                          config.gan, run_gan, [&gan] {
+                            const bool file = gan.metrics.on() && !gan.metrics.uses_classifier();
+                            return weights_fingerprint(gan.init_generator) +
+                                   weights_fingerprint(gan.init_discriminator) +
+                                   weights_fingerprint(file ? gan.metrics.feature_file : "");
+                          });
+  stage.check = [&config, own = stage.check] {
+    if (own) own();
+    if (config.gan.metrics.on() && config.gan.metrics.uses_classifier() &&
+        !config.classifier.black_box.trained_here())
+      throw UsageError(
+          "gan.metrics.features is classifier, but f (classifier.kind: " +
+          config.classifier.black_box.kind +
+          ") shows its answers alone, and no features; say gan.metrics.features: script, or "
+          "inception, and gan.metrics.feature_file");
+  };
+  return stage;
+}
+
+// Training's first weights, or all that an f is made of that is there already.
+Stage classifier_stage(Config& config) {
+  const auto& classifier = config.classifier;
+  return make_stage("classifier", "the classifier f, trained on the training images", 1,
+                    {config.images}, config.classifier, run_classifier, [&classifier] {
+                      return classifier.black_box.trained_here()
+                                 ? weights_fingerprint(classifier.init)
+                                 : classifier.black_box.fingerprint();
                     });
 }
 
@@ -34,8 +57,9 @@ Stage images_stage(Config& config) {
     };
     return stage;
   }
-  return make_stage("ingest", "pictures to images.h5, split by subject", 1, {}, config.ingest,
-                    run_ingest, [&config] { return ingest_fingerprint(config.ingest); });
+  return make_stage("ingest", "pictures to images.h5, split by subject",
+                    config.ingest.pseudonyms() ? 2 : 1, {}, config.ingest, run_ingest,
+                    [&config] { return ingest_fingerprint(config.ingest); });
 }
 
 }  // namespace
@@ -47,9 +71,7 @@ std::vector<Stage> stages_of(Config& config) {
   const std::string& images = config.images;
   return {
       images_stage(config),
-      make_stage("classifier", "the classifier f, trained on the training images", 1, {images},
-                 config.classifier, run_classifier,
-                 [&config] { return weights_fingerprint(config.classifier.init); }),
+      classifier_stage(config),
       gan_stage(config),
       make_stage("synthesize", "pairs of latent and image, for encoder and direction", 1,
                  {images, "gan"}, config.synthesize, run_synthesize),

@@ -144,10 +144,18 @@ class Counter {
       work.amount = exactly(1);
       work.unit = "pages";
     }
+    if (!config_.classifier.black_box.trained_here()) without_black_box(work);
     return work;
   }
 
  private:
+  // What f costs, if it is no network of ours, is not to be counted here.
+  static void without_black_box(StageWork& work) {
+    const auto of_f = [](const PassCount& p) { return p.pass == Pass::classifier; };
+    const auto removed = std::erase_if(work.passes, of_f) + std::erase_if(work.beside, of_f);
+    if (removed > 0) work.in_no_pass = work.in_no_pass.empty() ? "f" : "f, " + work.in_no_pass;
+  }
+
   void tile(StageWork& work) const {
     work.amount = images_.slides;
     work.unit = "slides";
@@ -157,6 +165,12 @@ class Counter {
 
   void classifier(StageWork& work) const {
     const auto& c = config_.classifier;
+    if (!c.black_box.trained_here()) {
+      work.amount = images_.val;
+      work.passes = {{Pass::classifier, images_.val}};
+      work.pieces = parts(images_.val.value.value_or(1), c.batch);
+      return;
+    }
     work.amount = trained_images(c, images_.train, "training images");
     work.passes = {{Pass::classifier_step, work.amount}};
     const double epochs = epochs_of(work.amount, c.batch, images_.train.value.value_or(1));
@@ -218,7 +232,9 @@ class Counter {
                    {Pass::encoder, exactly(images)}};
     if (e.indices.empty()) work.passes.push_back({Pass::classifier, split});
     work.pieces = static_cast<int64_t>(images);
-    work.in_no_pass = e.targets.empty() ? "GradCAM" : "the search for explain.targets and GradCAM";
+    const std::string map =
+        config_.classifier.black_box.trained_here() ? "GradCAM" : "occlusion maps";
+    work.in_no_pass = e.targets.empty() ? map : "the search for explain.targets and " + map;
   }
 
   void evaluate(StageWork& work) const {

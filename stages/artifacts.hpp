@@ -8,6 +8,9 @@ inline constexpr const char* images = "ingest/images.h5";         // io/image_se
 inline constexpr const char* tiles = "tile/images.h5";            // the same
 inline constexpr const char* bad_files = "ingest/bad_files.csv";  // path, reason
 inline constexpr const char* classifier = "classifier/classifier.safetensors";
+// Where f is no ResNet that the stage has trained (stages/blackbox/description.hpp).
+inline constexpr const char* black_box = "classifier/black_box.json";
+inline constexpr const char* black_box_script = "classifier/classifier.pt";
 inline constexpr const char* generator = "gan/generator.safetensors";  // the moving average G_ema
 inline constexpr const char* discriminator = "gan/discriminator.safetensors";
 inline constexpr const char* sample_grid = "gan/samples.png";  // G_ema at the end

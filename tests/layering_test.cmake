@@ -26,6 +26,9 @@ set(DOORS
   "^jpeglib[.]h$=^io/jpeg_codec[.]cpp$"
   "^pugixml[.]hpp$=^io/asap_xml[.]cpp$"
   "^(zstd|lz4)[.]h$=^io/chunk_codec[.]cpp$"
+  "^gdcm.*[.]h$=^io/gdcm_codec[.]cpp$"
+  "^zlib[.]h$=^io/inflate[.]cpp$"
+  "^zip[.]h$=^io/zip_archive[.]cpp$"
   "^opencv2/=^(io/picture.*|stages/tile/(tissue_mask|overview))[.]cpp$"
   "^yaml-cpp/=^pipeline/")
 
@@ -98,6 +101,9 @@ if(SELF_TEST)
     "io/slide.cpp=jpeglib.h"
     "io/geojson.cpp=pugixml.hpp"
     "io/hdf5_dataset.cpp=zstd.h"
+    "io/dicom.cpp=gdcmImage.h"
+    "io/dicom_data_set.cpp=zlib.h"
+    "io/stylegan_set.cpp=zip.h"
     "slurm/job_script.cpp=stages/run_context.hpp"
     "stages/report/report.cpp=opencv2/core.hpp"
     "stages/report/yaml.cpp=yaml-cpp/yaml.h")

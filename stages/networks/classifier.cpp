@@ -1,6 +1,7 @@
 #include "stages/networks/classifier.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/networks/network_files.hpp"
 #include "stages/networks/resnet_io.hpp"
 
 #include <algorithm>
@@ -76,7 +77,11 @@ void save_classifier(const std::string& file, Classifier& classifier) {
 }
 
 Classifier load_classifier(const std::string& file, torch::Device device, torch::Dtype dtype) {
-  const auto content = read_safetensors(file);
+  return classifier_from(read_safetensors(file), file, device, dtype);
+}
+
+Classifier classifier_from(const TensorFile& content, const std::string& file, torch::Device device,
+                           torch::Dtype dtype) {
   const auto kind = metadata_text(content, file, "kind");
   validate(kind == "classifier", file, ": holds a network of the kind '", kind,
            "' (a classifier is needed); give the weights that the classifier stage wrote");

@@ -1,9 +1,11 @@
 #include "stages/networks/encoder.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/networks/network_files.hpp"
 #include "stages/networks/resnet_io.hpp"
 
 #include <algorithm>
+#include <vector>
 
 namespace stylescope {
 namespace {
@@ -18,6 +20,11 @@ void check(const Encoder& encoder, const std::string& name) {
              ": w_mean and w_scale must hold one number for each of the ", outputs, " outputs");
   }
   validate(encoder.resolution > 0, name, ": the resolution must be positive");
+}
+
+torch::Tensor standardisation(const TensorFile& content, const char* key, const std::string& file) {
+  if (content.contains(key) || !content.metadata.contains(key)) return content.at(key);
+  return torch::tensor(metadata_reals(content, file, key), torch::kDouble);
 }
 
 }  // namespace
@@ -47,19 +54,32 @@ void save_encoder(const std::string& file, Encoder& encoder) {
 }
 
 Encoder load_encoder(const std::string& file, torch::Device device, torch::Dtype dtype) {
-  auto content = read_safetensors(file);
+  return encoder_from(read_safetensors(file), file, device, dtype);
+}
+
+Encoder encoder_from(TensorFile content, const std::string& file, torch::Device device,
+                     torch::Dtype dtype) {
   const auto kind = metadata_text(content, file, "kind");
   validate(kind == "encoder", file, ": holds a network of the kind '", kind,
            "' (an encoder is needed); give the weights that the encoder stage wrote");
   Encoder encoder;
-  encoder.w_mean = content.at(kMean).to(device, dtype);
-  encoder.w_scale = content.at(kScale).to(device, dtype);
+  encoder.w_mean = standardisation(content, kMean, file).to(device, dtype);
+  encoder.w_scale = standardisation(content, kScale, file).to(device, dtype);
   std::erase_if(content.tensors,
                 [](const auto& item) { return item.first == kMean || item.first == kScale; });
   encoder.network = resnet_from(content, file, device, dtype);
   encoder.resolution = metadata_integer(content, file, "resolution");
   check(encoder, file);
   return encoder;
+}
+
+void standardisation_as_text(TensorFile& content, const std::string& file) {
+  for (const char* key : {kMean, kScale}) {
+    const auto values = standardisation(content, key, file).to(torch::kDouble).contiguous();
+    const auto* first = values.const_data_ptr<double>();
+    content.metadata[key] = encode(std::vector<double>(first, first + values.numel()));
+    std::erase_if(content.tensors, [&](const auto& item) { return item.first == key; });
+  }
 }
 
 }  // namespace stylescope

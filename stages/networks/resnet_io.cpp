@@ -1,6 +1,7 @@
 #include "stages/networks/resnet_io.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/networks/weight_names.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -120,6 +121,7 @@ ResNet resnet_from(const TensorFile& file, const std::string& name, torch::Devic
   options.input_channels = metadata_integer(file, name, "input_channels");
   options.outputs = metadata_integer(file, name, "outputs");
   options.width = metadata_integer(file, name, "width");
+  check_enough(options, file, name);
   ResNet network(options);
   // First the dtype, so that float64 weights come back in full.
   network->to(device, dtype);

@@ -1,7 +1,7 @@
 #include "io/base/error.hpp"
-#include "stages/networks/discriminator.hpp"
-#include "stages/networks/generator.hpp"
+#include "stages/networks/network_files.hpp"
 #include "stages/networks/state.hpp"
+#include "stages/networks/weight_names.hpp"
 
 #include <algorithm>
 #include <map>
@@ -68,6 +68,20 @@ std::string text(double value) {
   return out.str();
 }
 
+template <class Network, class Options>
+Network load_network(const Options& options, const TensorFile& content, const std::string& file,
+                     torch::Device device, torch::Dtype dtype) {
+  check_enough(options, content, file);
+  Network network(options);
+  network->to(dtype);
+  load_state(*network, content, file);
+  network->to(device);
+  network->eval();
+  return network;
+}
+
+}  // namespace
+
 GeneratorOptions generator_options(const TensorFile& content, const std::string& file) {
   const Shapes shapes(content, file);
   const auto block = [](int64_t r) { return std::string("synthesis.") + block_name(r); };
@@ -108,21 +122,12 @@ DiscriminatorOptions discriminator_options(const TensorFile& content, const std:
   return options;
 }
 
-template <class Network, class Options>
-Network load_network(const Options& options, const TensorFile& content, const std::string& file,
-                     torch::Device device, torch::Dtype dtype) {
-  Network network(options);
-  network->to(dtype);
-  load_state(*network, content, file);
-  network->to(device);
-  network->eval();
-  return network;
+Generator load_generator(const std::string& file, torch::Device device, torch::Dtype dtype) {
+  return generator_from(read_safetensors(file), file, device, dtype);
 }
 
-}  // namespace
-
-Generator load_generator(const std::string& file, torch::Device device, torch::Dtype dtype) {
-  const auto content = read_safetensors(file);
+Generator generator_from(const TensorFile& content, const std::string& file, torch::Device device,
+                         torch::Dtype dtype) {
   return load_network<Generator>(generator_options(content, file), content, file, device, dtype);
 }
 
@@ -134,7 +139,11 @@ void save_generator(const std::string& file, Generator& generator,
 
 Discriminator load_discriminator(const std::string& file, torch::Device device,
                                  torch::Dtype dtype) {
-  const auto content = read_safetensors(file);
+  return discriminator_from(read_safetensors(file), file, device, dtype);
+}
+
+Discriminator discriminator_from(const TensorFile& content, const std::string& file,
+                                 torch::Device device, torch::Dtype dtype) {
   return load_network<Discriminator>(discriminator_options(content, file), content, file, device,
                                      dtype);
 }

@@ -96,6 +96,68 @@ TEST(Configuration, AnchorsWorkAndMergeKeysAreRefused) {
               AllOf(StartsWith("run.yaml:4:"), HasSubstr("merge keys")));
 }
 
+TEST(Configuration, AnAliasBombIsRefused) {
+  // Nine lines that would be 10^9 values ("billion laughs").
+  std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 9; ++i) {
+    const auto before = "*a" + std::to_string(i - 1);
+    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before;
+    for (int k = 1; k < 10; ++k) text += ", " + before;
+    text += "]\n";
+  }
+  EXPECT_THAT(failure(text), AllOf(StartsWith("run.yaml:"), HasSubstr("more than 20000 values")));
+  EXPECT_THAT(failure("gan: &g\n  batch: [*g]\n"),
+              AllOf(StartsWith("run.yaml:"), HasSubstr("does an alias refer to itself?")));
+  EXPECT_THAT(failure("", {"title=&a [*a]"}), HasSubstr("nested deeper than 32 levels"));
+}
+
+TEST(Configuration, DeepNestingIsRefusedAndOverflowsNoStack) {
+  for (const size_t depth : {100, 400'000}) {
+    EXPECT_THAT(failure("title: " + std::string(depth, '[')), StartsWith("run.yaml:"));
+    EXPECT_THAT(failure("title: " + std::string(depth, '{')), StartsWith("run.yaml:"));
+  }
+  EXPECT_THAT(failure("title: " + std::string(100, '[') + std::string(100, ']')),
+              HasSubstr("nested deeper than 32 levels"));
+  std::string dashes, steps;
+  for (int i = 0; i < 3000; ++i) dashes += "- ";
+  for (int i = 0; i < 1000; ++i) steps += std::string(i, ' ') + "a:\n";
+  EXPECT_THAT(failure(dashes + "x\n"), StartsWith("run.yaml:"));
+  EXPECT_THAT(failure(steps), StartsWith("run.yaml:"));
+}
+
+// yaml-cpp's own LoadAll() finds one document after another in it, without end (found by fuzzing).
+TEST(Configuration, ACommaThatOpensALineComesToAnEnd) {
+  EXPECT_EQ(failure(", 2, p2"), "run.yaml:1: this is no YAML (no value can begin so)");
+}
+
+TEST(Configuration, WhatIsNoTextIsRefused) {
+  using namespace std::string_literals;
+  EXPECT_EQ(failure("title: a\n\x7f\x45LF\x02\x01\0\0"s),
+            "run.yaml:2: holds a byte 127, which no text has (a binary file, or UTF-16?); name a "
+            "YAML file in UTF-8");
+  EXPECT_EQ(
+      failure("t\0i\0t\0l\0e\0:\0 \0x\0"s),
+      "run.yaml:1: holds a byte 0, which no text has (a binary file, or UTF-16?); name a YAML "
+      "file in UTF-8");
+  for (const auto& mark :
+       {"\xff\xfet\0"s, "\xfe\xff\0t"s, "\xff\xfe\0\0t\0\0\0"s, "\0\0\xfe\xff\0\0\0t"s})
+    EXPECT_EQ(failure(mark), "run.yaml: is UTF-16 or UTF-32 text; save it as UTF-8");
+  EXPECT_EQ(failure("seed: 1\n# K\xf6ln\n"),
+            "run.yaml:2: is not UTF-8 (Latin-1?); save it as UTF-8");
+  EXPECT_EQ(read("\xef\xbb\xbf"
+                 "title: K\u00f6ln\n")
+                .title,
+            "K\u00f6ln");
+  EXPECT_EQ(read("title: a\r\ngan:\r\n  batch: 3\r\n").gan.batch, 3);
+}
+
+TEST(Configuration, AListWhereASectionIsWanted) {
+  EXPECT_EQ(failure("gan:\n  - batch: 3\n"),
+            "run.yaml:1: key 'gan' must be a section (indented keys below it), but is a list");
+  EXPECT_THAT(failure("gan: [batch, 3]\n"), HasSubstr("must be a section"));
+  EXPECT_THAT(failure("- title: a\n"), HasSubstr("made of lines 'key: value'"));
+}
+
 TEST(Configuration, UnknownKeyNamesTheNearest) {
   EXPECT_EQ(failure("title: x\ngan:\n  bacth: 3\n"),
             "run.yaml:3: key 'gan.bacth' is unknown; did you mean 'gan.batch'?");
@@ -146,7 +208,8 @@ TEST(Configuration, BrokenYamlNamesTheLine) {
   EXPECT_THAT(failure("title: x\ngan: [1, 2\n"),
               AllOf(StartsWith("run.yaml:"), HasSubstr("no YAML")));
   EXPECT_THAT(failure("- a\n- b\n"), HasSubstr("made of lines 'key: value'"));
-  EXPECT_THAT(failure("title: a\n---\ntitle: b\n"), HasSubstr("2 YAML documents"));
+  EXPECT_THAT(failure("title: a\n---\ntitle: b\n"),
+              HasSubstr("run.yaml:2: a second YAML document begins here"));
   EXPECT_THAT(failure("title: !!binary abc\n"), HasSubstr("tag"));
   for (const char* text : {"gan:\n\tbatch: 3\n", "gan: [1, 2\n", "a: b: c\n"})
     EXPECT_THAT(failure(text), Not(HasSubstr("\n"))) << "an error is one line";
@@ -222,6 +285,25 @@ TEST(Configuration, SlidesInPlaceOfPictures) {
   } catch (const UsageError& error) {
     EXPECT_THAT(error.what(), HasSubstr("tile.tile_px: 100 is no power of two"));
   }
+}
+
+TEST(Configuration, ALargeFileIsRefusedBeforeItIsParsed) {
+  testing_support::TempDir dir;
+  const auto says = [](const std::filesystem::path& file) -> std::string {
+    try {
+      load_config(file, {});
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  std::ofstream(dir / "large.yaml") << "seed: 1\n";
+  std::filesystem::resize_file(dir / "large.yaml", 100'000'000);
+  EXPECT_THAT(says(dir / "large.yaml"), HasSubstr("large.yaml: is larger than 1 MB"));
+  EXPECT_THAT(says("/dev/zero"), HasSubstr("is larger than 1 MB"));
+  EXPECT_THAT(failure("# " + std::string(1'000'000, 'x')), HasSubstr("is larger than 1 MB"));
+  EXPECT_THAT(says(dir.path()), HasSubstr(": is a folder; name a configuration file"));
+  EXPECT_THAT(says(dir / "none.yaml"), HasSubstr("none.yaml: cannot be read (No such file"));
 }
 
 TEST(Configuration, FileThatCannotBeReadAndBadName) {

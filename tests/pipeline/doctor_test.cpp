@@ -39,6 +39,46 @@ std::string worst(const std::vector<Finding>& found, Level level) {
   return text;
 }
 
+TEST(Doctor, LooksForTheFilesThatAConfigurationNames) {
+  const testing_support::TempDir dir;
+  const auto there = dir.path().string(), gone = (dir / "weights.safetensors").string();
+  const nlohmann::ordered_json config{{"name", "x"},
+                                      {"ingest", {{"path", there}, {"source", "folder"}}},
+                                      {"gan",
+                                       {{"init_generator", gone},
+                                        {"init_discriminator", ""},
+                                        {"metrics", {{"feature_file", there}}}}}};
+  const auto files = named_files(config);
+  EXPECT_EQ(files, (NamedFiles{{"ingest.path", there},
+                               {"gan.init_generator", gone},
+                               {"gan.metrics.feature_file", there}}));
+  const auto found = check_inputs(files);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(worst(found, Level::failure),
+            "gan.init_generator: " + gone +
+                " is not there; check the path, or mount the file system that holds it\n");
+  EXPECT_THAT(worst(check_inputs({{"ingest.path", there}}), Level::note), HasSubstr("all 1 files"));
+  EXPECT_TRUE(check_inputs({}).empty());
+}
+
+TEST(Doctor, LooksForTheFilesOfListsAndCommands) {
+  const nlohmann::ordered_json config{
+      {"ingest",
+       {{"id_key_file", "key"},
+        {"knees", {{"boxes", "b.csv"}, {"readings", {{"files", {"v00.csv", "v01.csv"}}}}}}}},
+      {"classifier",
+       {{"command", {"python3", "-m", "my.module", "f.py", "--rate", "0.5", "sub/weights", "fast"}},
+        {"program_files", {"w.bin"}},
+        {"positive", {1}}}}};
+  EXPECT_EQ(named_files(config), (NamedFiles{{"ingest.id_key_file", "key"},
+                                             {"ingest.knees.boxes", "b.csv"},
+                                             {"ingest.knees.readings.files", "v00.csv"},
+                                             {"ingest.knees.readings.files", "v01.csv"},
+                                             {"classifier.command", "f.py"},
+                                             {"classifier.command", "sub/weights"},
+                                             {"classifier.program_files", "w.bin"}}));
+}
+
 TEST(Doctor, ReadsTheKernelsListsOfCores) {
   EXPECT_EQ((std::vector<int>{0, 1, 2, 3, 8}), parse_cores("0-3,8"));
   EXPECT_TRUE(parse_cores("").empty());

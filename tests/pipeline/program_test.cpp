@@ -1,6 +1,9 @@
 // The real program: exit codes, and what it says.
 #include "io/base/error.hpp"
 #include "pipeline/number_list.hpp"
+#include "stages/artifacts.hpp"
+#include "stages/blackbox/description.hpp"
+#include "stages/networks/generator.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tiny_run.hpp"
 
@@ -40,11 +43,25 @@ Outcome stylescope(const std::string& arguments, const TempDir& dir) {
 
 TEST(Program, HelpIsEverywhere) {
   TempDir dir;
-  for (const char* command : {"", "run", "generate", "explain", "metrics"}) {
+  for (const char* command :
+       {"", "run", "generate", "explain", "metrics", "import", "inspect", "export network"}) {
     const auto outcome = stylescope(std::string(command) + " --help", dir);
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.output, HasSubstr("--help")) << command;
   }
+}
+
+TEST(Program, AnFOfTheUsersOwnIsNotExported) {
+  TempDir dir;
+  BlackBoxDescription f;
+  f.kind = "command";
+  f.command = {"python3", "f.py"};
+  f.folder = "/somewhere";
+  std::filesystem::create_directories(dir / "run/classifier");
+  std::ofstream(dir / "run" / artifacts::black_box) << to_json(f).dump();
+  const auto outcome = stylescope("export network run --what classifier --out o", dir);
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr("f of this run is your own, the program 'python3 f.py'"));
 }
 
 TEST(Program, BadUsageIsTwoAndOneLine) {
@@ -58,7 +75,11 @@ TEST(Program, BadUsageIsTwoAndOneLine) {
        {"", "nonsense", "run", "run none.yaml", "run run.yaml --bad", "run run.yaml --only nothing",
         "generate --weights g.safetensors --out o",
         "generate --weights g.safetensors --seeds 3-1 --out o", "explain nowhere a.png",
-        "metrics nowhere"}) {
+        "metrics nowhere", "export network nowhere --what generator --out o",
+        "export network . --out o",
+        "export network . --what discriminator --as torchscript --out o",
+        "import a.safetensors --out .", "import a.safetensors --as nothing --out o",
+        "import a.safetensors --as classifier --mean 1,x --out o", "inspect"}) {
     const auto outcome = stylescope(arguments, dir);
     EXPECT_EQ(outcome.code, 2) << arguments << ": " << outcome.output;
     EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
@@ -96,6 +117,32 @@ TEST(Program, FailureIsOne) {
       stylescope("generate --weights none.safetensors --seeds 0 --out o.safetensors", dir);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.output, HasSubstr("none.safetensors"));
+}
+
+TEST(Program, WeightsGoOutAndInAndAreInspected) {
+  TempDir dir;
+  Generator g(GeneratorOptions{.z_dim = 8,
+                               .w_dim = 8,
+                               .resolution = 8,
+                               .channel_base = 64,
+                               .channel_max = 8,
+                               .mapping_layers = 2});
+  initialize(g, 1);
+  save_generator((dir / "g.safetensors").string(), g);
+  const auto says = [&](const std::string& arguments, int code) {
+    const auto outcome = stylescope(arguments, dir);
+    EXPECT_EQ(outcome.code, code) << outcome.output;
+    return outcome.output;
+  };
+  EXPECT_THAT(says("export network g.safetensors --out h.safetensors", 0),
+              HasSubstr("h.safetensors: generator of 8x8x3"));
+  EXPECT_THAT(says("import h.safetensors --out i.safetensors", 0), HasSubstr("generator of 8x8x3"));
+  EXPECT_THAT(says("inspect i.safetensors", 0), HasSubstr("network: generator\n"));
+  const auto json = nlohmann::json::parse(says("inspect i.safetensors --json", 0));
+  EXPECT_EQ(json.at("resolution"), 8);
+  EXPECT_THAT(says("import none.safetensors --out j.safetensors", 1),
+              HasSubstr("none.safetensors"));
+  EXPECT_THAT(says("inspect none", 1), HasSubstr("none: is not there"));
 }
 
 TEST(Program, DumpDefaultLoadsAndDryRunChangesNothing) {

@@ -3,7 +3,9 @@
 #include "distributed/host.hpp"
 #include "io/log.hpp"
 #include "io/stage_state.hpp"
+#include "pipeline/config.hpp"
 #include "pipeline/file_lock.hpp"
+#include "pipeline/plan.hpp"
 #include "pipeline/provenance.hpp"
 #include "tests/pipeline/fake_graph.hpp"
 
@@ -293,6 +295,25 @@ TEST(FileLock, IsGivenBackWhenItsProcessDies) {
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   EXPECT_TRUE(FileLock::if_free(dir / "lock", FileLock::Mode::exclusive));
+}
+
+// An upgrade must not train again what was made before f could be a black box.
+TEST(SectionForKey, LeavesOutWhatEarlierVersionsDidNotKnow) {
+  Config config;
+  const auto key_of = [&config](const std::string& name) {
+    for (const auto& stage : stages_of(config))
+      if (stage.name == name) return section_for_key(stage);
+    return json();
+  };
+  for (const auto& key : BlackBoxConfig::keys())
+    EXPECT_FALSE(key_of("classifier").contains(key)) << key;
+  EXPECT_TRUE(key_of("classifier").contains("depth"));
+  EXPECT_FALSE(key_of("explain").contains("occlusion"));
+  config.explain.occlusion = 12;
+  EXPECT_EQ(key_of("explain").at("occlusion"), 12);
+  config.classifier.black_box.kind = "command";
+  EXPECT_EQ(key_of("classifier").at("kind"), "command");
+  EXPECT_TRUE(key_of("classifier").contains("command"));
 }
 
 }  // namespace
