@@ -112,15 +112,16 @@ TEST(BadPictures, ACopyInAnotherSplit) {
     draw(dir / "pictures/test" / label, numbered(first + 20, 4));
   }
   fs::copy_file(dir / "pictures/test/1/221L.png", dir / "pictures/train/1/299L.png");
-  const auto stopped = stylescope(dir.path(), from_pictures({"ingest.split.mode=folders"}));
+  const auto stopped =
+      stylescope(dir.path(), from_pictures({"ingest.split.mode=folders", "ingest.keep_ids=true"}));
   expect_sentence(stopped, 1,
                   {"pictures: 1 pair of images of different splits", "train/1/299L.png (train)",
                    "test/1/221L.png (test)", "ingest.partial/audit.png",
                    "set ingest.audit.near_duplicates: drop"});
   EXPECT_TRUE(fs::exists(dir / "run/ingest.partial/audit.png"));
   const auto dropped =
-      stylescope(dir.path(),
-                 from_pictures({"ingest.split.mode=folders", "ingest.audit.near_duplicates=drop"}));
+      stylescope(dir.path(), from_pictures({"ingest.split.mode=folders", "ingest.keep_ids=true",
+                                            "ingest.audit.near_duplicates=drop"}));
   EXPECT_EQ(dropped.code, 0) << dropped.err;
   EXPECT_THAT(read_text(dir / "run/ingest/audit.csv"), HasSubstr("yes,train/1/299L.png"));
 }

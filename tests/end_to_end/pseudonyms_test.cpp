@@ -51,7 +51,8 @@ TEST(Pseudonyms, NoNameReachesAnyFileOfARun) {
   for (const char* setting :
        {"ingest.source=table", "ingest.table.file=films.csv", "ingest.knees.bilateral=split",
         "ingest.knees.mirror=left", "ingest.max_bad_fraction=0.1",
-        "ingest.class_names=[healthy, diseased]"})
+        // All look alike, and the audit lists them all.
+        "ingest.class_names=[healthy, diseased]", "ingest.audit.near_duplicates=warn"})
     settings.insert(settings.end(), {"--set", setting});
   settings.insert(settings.end(), {"--only", "ingest"});
   const auto outcome = stylescope(dir.path(), smoke(settings), 2);
@@ -59,7 +60,8 @@ TEST(Pseudonyms, NoNameReachesAnyFileOfARun) {
   EXPECT_THAT(outcome.err, Not(HasSubstr(kMark)));
   EXPECT_THAT(outcome.err, HasSubstr("ingest: 4 of 68 pictures left out"));
   EXPECT_THAT(read_text(dir / "run/ingest/bad_files.csv"), HasSubstr("\nfilms.csv:66 (L),"));
-  EXPECT_TRUE(fs::exists(dir / "run/ingest/images.h5"));
+  for (const char* file : {"images.h5", "audit.csv", "audit.png"})
+    EXPECT_TRUE(fs::exists(dir / "run/ingest" / file)) << file;
   for (const auto& entry : fs::recursive_directory_iterator(dir / "run")) {
     const auto name = entry.path().filename().string();
     EXPECT_EQ(name.find(kMark), std::string::npos) << entry.path();
