@@ -140,9 +140,11 @@ class HeaderParser {
         size_t digits = 0;
         for (;
              position_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[position_]));
-             ++position_, ++digits)
+             ++position_) {
+          if (++digits > 18) fail("a smaller number expected");
           value = value * 10 + (text_[position_] - '0');
-        if (digits == 0 || digits > 18) fail("a whole number expected");
+        }
+        if (digits == 0) fail("a whole number expected");
         values.push_back(value);
         if (peek() != ',') break;
         ++position_;
