@@ -1,10 +1,10 @@
 #include "io/base/error.hpp"
 #include "io/image_index.hpp"
 #include "io/image_set.hpp"
+#include "io/scratch_folder.hpp"
 #include "pipeline/bench.hpp"
 #include "pipeline/bench_timing.hpp"
 #include "pipeline/bench_tissue.hpp"
-#include "pipeline/scratch_folder.hpp"
 #include "stages/training/sampler.hpp"
 
 #include <cerrno>

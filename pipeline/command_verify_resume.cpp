@@ -1,11 +1,11 @@
 #include "io/base/error.hpp"
 #include "io/log.hpp"
+#include "io/scratch_folder.hpp"
 #include "pipeline/command.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/launch.hpp"
 #include "pipeline/plan.hpp"
 #include "pipeline/resume_trial.hpp"
-#include "pipeline/scratch_folder.hpp"
 
 #include <iostream>
 #include <memory>

@@ -3,11 +3,11 @@
 #include "io/base/error.hpp"
 #include "io/hdf5_file.hpp"
 #include "io/log.hpp"
+#include "io/scratch_folder.hpp"
 #include "stages/blackbox/answering_program.hpp"
 #include "stages/blackbox/outside_box.hpp"
 #include "stages/blackbox/protocol.hpp"
 
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -17,27 +17,7 @@ namespace fs = std::filesystem;
 namespace stylescope {
 namespace {
 
-// A folder for the two files of a batch, removed with them.
-class BatchFolder {
- public:
-  BatchFolder() {
-    std::string name = (fs::temp_directory_path() / "stylescope-f-XXXXXX").string();
-    validate(::mkdtemp(name.data()) != nullptr, name, ": cannot be made (", std::strerror(errno),
-             "); set TMPDIR to a folder with room");
-    path_ = name;
-  }
-  ~BatchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  BatchFolder(const BatchFolder&) = delete;
-  BatchFolder& operator=(const BatchFolder&) = delete;
-  fs::path images() const { return path_ / "images.h5"; }
-  fs::path scores() const { return path_ / "scores.h5"; }
-
- private:
-  fs::path path_;
-};
+constexpr const char* kNoRoom = "set TMPDIR to a folder with room";
 
 class CommandBox final : public OutsideBox {
  public:
@@ -98,27 +78,28 @@ class CommandBox final : public OutsideBox {
   }
 
   torch::Tensor by_files(const torch::Tensor& images) {
-    if (!folder_) folder_.emplace();
-    fs::remove(folder_->scores());
-    auto file = hdf5::File::create(folder_->images(), "set TMPDIR to a folder with room");
+    if (!folder_) folder_.emplace("", kNoRoom);
+    const auto images_file = folder_->path() / "images.h5",
+               scores_file = folder_->path() / "scores.h5";
+    fs::remove(scores_file);
+    auto file = hdf5::File::create(images_file, kNoRoom);
     file.write("images", images);
     file.close();
-    program_->ask(protocol::question(folder_->images().string(), folder_->scores().string()), {});
+    program_->ask(protocol::question(images_file.string(), scores_file.string()), {});
     const auto reply = protocol::reply(program_->line());
     if (!reply.problem.empty()) program_->fail(reply.problem);
     program_->done();
-    if (!fs::exists(folder_->scores()))
-      program_->fail("answered, but did not write " + folder_->scores().string());
-    const auto scores = read_scores();
+    if (!fs::exists(scores_file))
+      program_->fail("answered, but did not write " + scores_file.string());
+    const auto scores = read_scores(scores_file);
     check_shape(scores.size(0), scores.size(1), images.size(0));
     return scores;
   }
 
-  torch::Tensor read_scores() {
+  torch::Tensor read_scores(const fs::path& file) {
     try {
-      const auto answer =
-          hdf5::File::open(folder_->scores(),
-                           "f must write a data set 'scores' and close the file before it answers");
+      const auto answer = hdf5::File::open(
+          file, "f must write a data set 'scores' and close the file before it answers");
       return answer.read("scores", torch::kFloat32, {-1, -1});
     } catch (const Error& error) {
       program_->fail(std::string("answered, but its scores cannot be read: ") + error.what());
@@ -139,7 +120,7 @@ class CommandBox final : public OutsideBox {
   Communicator& world_;
   torch::Device device_;
   std::optional<AnsweringProgram> program_;
-  std::optional<BatchFolder> folder_;
+  std::optional<ScratchFolder> folder_;
   bool answered_ = false;
   int64_t failures_ = 0;
 };

@@ -6,6 +6,7 @@
 #include "io/stylegan_set.hpp"
 #include "io/subject_key.hpp"
 #include "stages/images/subject_split.hpp"
+#include "stages/ingest/file_state.hpp"
 #include "stages/ingest/label_order.hpp"
 #include "stages/ingest/pcam_plan.hpp"
 #include "stages/ingest/table_rows.hpp"
@@ -171,14 +172,9 @@ std::string pictures_fingerprint(const IngestConfig& config) {
   if (config.source == "zip") return zip_fingerprint(config);
   if (config.source == "table") return table_fingerprint(config);
   Sha256 hash;
-  for (const auto& picture : list_pictures(config).pictures) {
-    // A file that cannot be looked at counts too: as one without size and time.
-    std::error_code ignored;
-    const fs::path file = fs::path(config.path) / picture.path;
-    const auto size = fs::file_size(file, ignored);
-    const auto changed = fs::last_write_time(file, ignored).time_since_epoch().count();
-    hash.update(detail::concatenate(picture.path, '\0', size, '\0', changed, '\0'));
-  }
+  const auto folder = list_pictures(config);
+  for (const auto& picture : folder.pictures)
+    add_file_state(hash, picture.path, fs::path(config.path) / picture.path);
   return hash.finish();
 }
 

@@ -5,6 +5,7 @@
 #include "io/sha256.hpp"
 #include "stages/images/subject_split.hpp"
 #include "stages/ingest/field_number.hpp"
+#include "stages/ingest/file_state.hpp"
 #include "stages/ingest/picture_facts.hpp"
 
 #include <map>
@@ -222,14 +223,8 @@ std::string table_fingerprint(const IngestConfig& config) {
     // Its content alone, then: the stage runs and says what is wrong with it.
     return hash.update("damaged").finish();
   }
-  for (const auto& row : table.rows) {
-    // A file that cannot be looked at counts too: as one without size and time.
-    std::error_code ignored;
-    const fs::path file = base_of(config) / row["path"];
-    const auto size = fs::file_size(file, ignored);
-    const auto changed = fs::last_write_time(file, ignored).time_since_epoch().count();
-    hash.update(detail::concatenate(row["path"], '\0', size, '\0', changed, '\0'));
-  }
+  for (const auto& row : table.rows)
+    add_file_state(hash, row["path"], base_of(config) / row["path"]);
   return hash.finish();
 }
 

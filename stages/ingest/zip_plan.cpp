@@ -6,6 +6,7 @@
 #include "io/sha256.hpp"
 #include "io/stylegan_set.hpp"
 #include "stages/images/subject_split.hpp"
+#include "stages/ingest/file_state.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -106,12 +107,7 @@ ImagePlan plan_zip(const IngestConfig& config, uint64_t seed) {
 
 std::string zip_fingerprint(const IngestConfig& config) {
   Sha256 hash;
-  const auto add = [&](const fs::path& file) {
-    std::error_code ignored;
-    hash.update(detail::concatenate(file.string(), '\0', fs::file_size(file, ignored), '\0',
-                                    fs::last_write_time(file, ignored).time_since_epoch().count(),
-                                    '\0'));
-  };
+  const auto add = [&](const fs::path& file) { add_file_state(hash, file.string(), file); };
   const fs::path root = config.path;
   validate(fs::exists(root), config.path, ": is not there; check ingest.path");
   if (!fs::is_directory(root)) {

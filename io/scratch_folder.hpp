@@ -2,7 +2,9 @@
 
 #include "io/base/error.hpp"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -12,12 +14,15 @@ namespace stylescope {
 // A folder of this process, removed with what it holds.
 class ScratchFolder {
  public:
-  explicit ScratchFolder(const std::filesystem::path& parent) {
+  // In `parent` (empty: the system's folder for temporary files). Throws Error, which ends in
+  // `advice`.
+  explicit ScratchFolder(const std::filesystem::path& parent,
+                         const std::string& advice = "choose another --dir") {
     std::string name =
         ((parent.empty() ? std::filesystem::temp_directory_path() : parent) / "stylescope-XXXXXX")
             .string();
-    validate(::mkdtemp(name.data()) != nullptr, name,
-             ": cannot be made (no such folder, or not writable); choose another --dir");
+    validate(::mkdtemp(name.data()) != nullptr, name, ": cannot be made (", std::strerror(errno),
+             "); ", advice);
     path_ = name;
   }
   ~ScratchFolder() {
