@@ -1,10 +1,10 @@
 #include "io/annotation.hpp"
 
 #include "io/base/error.hpp"
+#include "io/lower_case.hpp"
 #include "io/outline.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 
 namespace stylescope {
@@ -69,8 +69,7 @@ std::array<int, 3> group_colour(std::string_view group) {
 }
 
 AnnotationSet read_annotations(const std::filesystem::path& file) {
-  std::string ending = file.extension().string();
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  const auto ending = lower_ending(file);
   if (ending == ".xml") return read_asap_xml(file);
   if (ending == ".geojson" || ending == ".json") return read_geojson(file);
   throw Error(file.string() + ": is no annotation file by its ending '" + ending +

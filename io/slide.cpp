@@ -3,12 +3,12 @@
 #include "io/base/error.hpp"
 #include "io/first_bytes.hpp"
 #include "io/log.hpp"
+#include "io/lower_case.hpp"
 #include "io/openslide_reader.hpp"
 #include "io/tiff_slide.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string_view>
 
 namespace fs = std::filesystem;
@@ -78,10 +78,9 @@ std::unique_ptr<Slide> open_slide(const fs::path& file, const SlideOptions& opti
 bool is_slide_name(const fs::path& file) {
   constexpr std::array<std::string_view, 10> kEndings{".svs", ".tif", ".tiff", ".ndpi",    ".vms",
                                                       ".vmu", ".scn", ".mrxs", ".svslide", ".bif"};
-  std::string ending = file.extension().string();
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
   std::error_code error;
-  if (std::ranges::find(kEndings, ending) == kEndings.end() || !fs::is_regular_file(file, error))
+  if (std::ranges::find(kEndings, lower_ending(file)) == kEndings.end() ||
+      !fs::is_regular_file(file, error))
     return false;
   // What macOS leaves beside files on foreign disks ("._a.svs").
   return first_bytes(file, 4) != std::string_view("\x00\x05\x16\x07", 4);

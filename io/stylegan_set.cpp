@@ -2,12 +2,12 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "io/lower_case.hpp"
 #include "io/picture.hpp"
 #include "io/zip_archive.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -98,10 +98,7 @@ Split split_named(const std::string& name, const std::string& where) {
 bool has_picture_ending(const fs::path& file) {
   static constexpr std::array<std::string_view, 5> kEndings{".png", ".jpg", ".jpeg", ".tif",
                                                             ".tiff"};
-  std::string ending = file.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
+  return std::find(kEndings.begin(), kEndings.end(), lower_ending(file)) != kEndings.end();
 }
 
 struct StyleganSet::Impl {

@@ -2,6 +2,7 @@
 
 #include "io/base/error.hpp"
 #include "io/csv.hpp"
+#include "io/lower_case.hpp"
 #include "stages/images/subject_split.hpp"
 #include "stages/ingest/field_number.hpp"
 
@@ -49,9 +50,7 @@ std::optional<Side> side_from(const std::string& field, const KneesConfig& confi
   const std::string code = code_of(field);
   if (is_code(code, config.right_code)) return Side::right;
   if (is_code(code, config.left_code)) return Side::left;
-  std::string lower = code;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto lower = lower_case(code);
   if (lower == "r" || lower == "right") return Side::right;
   if (lower == "l" || lower == "left") return Side::left;
   return std::nullopt;

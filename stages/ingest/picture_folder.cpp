@@ -2,6 +2,7 @@
 
 #include "io/base/error.hpp"
 #include "io/dicom.hpp"
+#include "io/lower_case.hpp"
 #include "io/sha256.hpp"
 #include "io/stylegan_set.hpp"
 #include "io/subject_key.hpp"
@@ -25,9 +26,7 @@ namespace fs = std::filesystem;
 // Pictures by their endings. DICOM often has none, or a number that ends a UID: such a file is
 // looked into. A DICOMDIR is the table of contents of a disc.
 bool is_picture(const fs::path& file) {
-  std::string ending = file.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto ending = lower_ending(file);
   if (has_picture_ending(file) || ending == ".dcm" || ending == ".dicom" || ending == ".ima")
     return true;
   const bool no_ending = std::all_of(ending.begin(), ending.end(),

@@ -3,12 +3,12 @@
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
 #include "io/csv.hpp"
+#include "io/lower_case.hpp"
 #include "stages/images/bad_files.hpp"
 #include "stages/ingest/field_number.hpp"
 #include "stages/ingest/label_order.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <string_view>
 #include <utility>
@@ -21,12 +21,6 @@ namespace {
 struct Reading {
   std::string reader, grade, place;  // place: "kxr_sq_bu00.txt:17"
 };
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // '*' in `pattern` stands for any letters. Both in lower case.
 bool matches(std::string_view pattern, std::string_view name) {

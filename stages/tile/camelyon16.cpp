@@ -1,6 +1,7 @@
 #include "stages/tile/camelyon16.hpp"
 
 #include "io/base/error.hpp"
+#include "io/lower_case.hpp"
 
 #include <algorithm>
 #include <array>
@@ -78,9 +79,7 @@ std::string Camelyon16Slide::name() const {
 
 std::optional<Camelyon16Slide> camelyon16_slide(const std::string& file) {
   std::string name = file.substr(file.find_last_of("/\\") + 1);
-  name = name.substr(0, name.find('.'));
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  name = lower_case(name.substr(0, name.find('.')));
   for (const auto& series : kSeries) {
     if (name.rfind(series.prefix, 0) != 0) continue;
     const std::string digits = name.substr(series.prefix.size());

@@ -3,6 +3,7 @@
 #include "io/base/error.hpp"
 #include "io/base/nearest.hpp"
 #include "io/csv.hpp"
+#include "io/lower_case.hpp"
 #include "io/sha256.hpp"
 #include "stages/images/subject_split.hpp"
 #include "stages/tile/camelyon16.hpp"
@@ -42,12 +43,6 @@ std::vector<fs::path> files_below(const fs::path& folder, const std::vector<fs::
 void check_folder(const std::string& key, const std::string& folder) {
   validate(folder.empty() || fs::is_directory(folder), folder,
            ": is no folder (or is not there); check ", key);
-}
-
-std::string lower_ending(const fs::path& file) {
-  std::string ending = file.extension().string();
-  for (auto& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return ending;
 }
 
 // Files with one of the endings, by stem; a mask may be called <slide>_mask.tif.
