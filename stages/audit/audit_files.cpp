@@ -38,6 +38,12 @@ std::string place_of(const ImageRecord& record) {
                              std::llround(record.y));
 }
 
+std::string correlation_text(const NearPair& pair) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f", pair.correlation);
+  return text;
+}
+
 void write_audit_csv(const std::filesystem::path& file, const NearDuplicates& found,
                      const std::vector<ImageRecord>& records,
                      const std::vector<std::string>& label_names,
@@ -48,14 +54,12 @@ void write_audit_csv(const std::filesystem::path& file, const NearDuplicates& fo
   const auto add = [&](const NearPair& pair, bool near) {
     const auto& a = records.at(static_cast<size_t>(pair.a));
     const auto& b = records.at(static_cast<size_t>(pair.b));
-    char correlation[32];
-    std::snprintf(correlation, sizeof correlation, "%.4f", pair.correlation);
     std::string gone;
     if (left_out.contains(pair.a)) gone = place_of(a);
     if (left_out.contains(pair.b)) gone += (gone.empty() ? "" : " and ") + place_of(b);
     text += std::string(near ? "yes" : "no") + "," + image_fields(a, label_names) + "," +
-            image_fields(b, label_names) + "," + std::to_string(pair.distance) + "," + correlation +
-            "," + pair.turned.name() + "," + csv_field(gone) + "\n";
+            image_fields(b, label_names) + "," + std::to_string(pair.distance) + "," +
+            correlation_text(pair) + "," + pair.turned.name() + "," + csv_field(gone) + "\n";
   };
   for (const auto& pair : found.pairs) add(pair, true);
   for (const auto& pair : found.closest) add(pair, false);

@@ -14,6 +14,9 @@ namespace stylescope {
 // "train/a.png", or "slide.svs at 512,1024" of a tile (its top left corner).
 std::string place_of(const ImageRecord& record);
 
+// "0.9731".
+std::string correlation_text(const NearPair& pair);
+
 // audit.csv: one line a pair, near-duplicates first, then the closest others: near_duplicate (yes,
 // no), of both images place, subject, split and label, distance, correlation, turned (how b lies
 // to look like a), left_out (which place, or nothing).

@@ -5,7 +5,6 @@
 #include "stages/audit/audit_files.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 
 namespace stylescope {
@@ -14,10 +13,8 @@ namespace {
 std::string pair_words(const NearPair& pair, const std::vector<ImageRecord>& records) {
   const auto& a = records.at(static_cast<size_t>(pair.a));
   const auto& b = records.at(static_cast<size_t>(pair.b));
-  char correlation[32];
-  std::snprintf(correlation, sizeof correlation, "%.4f", pair.correlation);
   return place_of(a) + " (" + to_string(a.split) + ") and " + place_of(b) + " (" +
-         to_string(b.split) + "), correlation " + correlation;
+         to_string(b.split) + "), correlation " + correlation_text(pair);
 }
 
 std::string problem(const AuditedSet& set, const NearDuplicates& found,
