@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 namespace stylescope {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
@@ -147,6 +148,33 @@ TEST(BlackBoxDescription, ComesBackAsItWasAndTheRunIsWholeWithoutTheSource) {
   publish_text(dir / "run" / artifacts::black_box, "{\"format\": \"stylescope.black_box.1\"}");
   EXPECT_THAT([&] { load_black_box(context); },
               ThrowsMessage<Error>(HasSubstr("is no whole description of a classifier")));
+}
+
+TEST(BlackBoxDescription, HowLongAProgramIsWaitedForMayChangeWhileARunIsMade) {
+  TempDir dir;
+  auto config = of_kind("command");
+  config.command = {write_program(dir / "f.sh", "#!/bin/sh\n")};
+  config.timeout = 7;
+  config.restarts = 1;
+  const auto tried = describe_black_box(config, {"dark", "bright"}, {1}, 4, 1);
+  auto asked = tried;
+  take_patience(asked, dir.path());
+  EXPECT_EQ(to_json(asked), to_json(tried)) << "nothing was saved";
+
+  config.timeout = 90;
+  config.restarts = 5;
+  save_patience(config, dir.path());
+  take_patience(asked, dir.path());
+  EXPECT_EQ(asked.timeout, 90);
+  EXPECT_EQ(asked.restarts, 5);
+  EXPECT_EQ(asked.command, tried.command);
+
+  publish_text(dir / "patience.json", "{\"timeout\": 90}");
+  EXPECT_THAT([&] { take_patience(asked, dir.path()); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("patience.json: is damaged"),
+                                         HasSubstr("call stylescope run again"))));
+  asked.kind = "torchscript";
+  EXPECT_NO_THROW(take_patience(asked, dir.path())) << "nobody is waited for";
 }
 
 TEST(BlackBoxDescription, AProgramThatChangedIsAnotherF) {
