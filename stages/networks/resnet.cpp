@@ -25,9 +25,10 @@ torch::Tensor every(int64_t stride, const torch::Tensor& x) {
 torch::Tensor convolve(torch::nn::Conv2d& layer, const torch::Tensor& x) {
   const auto& weight = layer->weight;
   const int64_t padding = weight.size(2) / 2, stride = layer->options.stride()->front();
-  // oneDNN's backward pass of a strided 1x1 convolution writes past its memory on AVX2 where there
-  // are fewer than eight channels, channels last (LibTorch 2.14.1); the picked pixels are the same.
-  const bool picked = weight.size(2) == 1 && stride > 1 && weight.size(1) < 8;
+  // oneDNN's backward pass of a strided 1x1 convolution, channels last, writes past its memory
+  // where there are fewer channels than in a vector (LibTorch 2.14.1; seen with fewer than eight on
+  // AVX2, up to eight on AVX-512); the picked pixels are the same.
+  const bool picked = weight.size(2) == 1 && stride > 1 && weight.size(1) < 16;
   return torch::conv2d(picked ? every(stride, x) : x, weight.to(x.scalar_type()), {},
                        picked ? 1 : stride, padding);
 }
