@@ -17,3 +17,5 @@
 #define STYLESCOPE_SIMD
 #endif
 #define STYLESCOPE_INLINE __attribute__((always_inline)) inline
+// A lambda of such a function.
+#define STYLESCOPE_INLINED __attribute__((always_inline))

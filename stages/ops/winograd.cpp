@@ -1,6 +1,7 @@
 #include "stages/ops/winograd.hpp"
 
 #include "io/base/error.hpp"
+#include "stages/ops/storage_type.hpp"
 #include "stages/ops/winograd_kernel.hpp"
 
 #include <algorithm>
@@ -64,15 +65,13 @@ variable_list Convolution3x3::backward(AutogradContext* context, variable_list g
 }  // namespace
 
 bool winograd_suits(const torch::Tensor& x, const torch::Tensor& weight) {
-  const auto type = x.scalar_type();
   const int64_t least = std::min(weight.size(0), weight.size(1)),
                 most = std::max(weight.size(0), weight.size(1));
   const bool sizes = weight.size(2) == 3 && weight.size(3) == 3 && weight.size(0) % 16 == 0 &&
                      weight.size(1) % 16 == 0 && least >= 64;
   // Measured: below this the transform of the weights costs more than tiles save.
   const int64_t tiles = x.size(0) * ((x.size(2) + 3) / 4) * ((x.size(3) + 3) / 4);
-  return x.is_cpu() && (type == torch::kFloat32 || type == torch::kFloat64) && sizes &&
-         2 * tiles >= most;
+  return x.is_cpu() && detail::is_stored_type(x.scalar_type()) && sizes && 2 * tiles >= most;
 }
 
 torch::Tensor winograd_conv3x3(const torch::Tensor& x, const torch::Tensor& weight, double gain) {

@@ -2,7 +2,7 @@
 
 #include <torch/types.h>
 
-// The passes behind winograd_conv3x3. float32 and float64 on the CPU, no autograd.
+// The passes behind winograd_conv3x3. float32, float64 and bfloat16 on the CPU, no autograd.
 namespace stylescope::detail {
 
 // x: [N,I,H,W], weight: [O,I,3,3], I and O multiples of 16 -> [N,O,H,W], channels_last: the
