@@ -18,6 +18,11 @@ std::vector<Operations> operations_of(Compared compared) {
   return {Operations::fast, Operations::reference};
 }
 
+std::optional<torch::Dtype> half_with(Operations operations, std::optional<torch::Dtype> half,
+                                      const Launch& at) {
+  return operations == Operations::reference && at.device.is_cpu() ? std::nullopt : half;
+}
+
 Limits::Limits(const Launch& at, torch::Dtype type, double seconds)
     : matmul(matmul_rate(at, type, seconds)), convolution(convolution_rate(at, type, seconds)) {}
 
@@ -29,9 +34,7 @@ nlohmann::ordered_json Limits::to_json() const {
 
 nlohmann::ordered_json comparison_facts(int64_t resolution, std::optional<torch::Dtype> half,
                                         const Launch& at) {
-  std::string type = at.dtype == torch::kFloat64 ? "float64" : "float32";
-  if (half) type = *half == torch::kBFloat16 ? "bfloat16" : "float16";
-  return {{"resolution", resolution}, {"dtype", type}, {"threads", at.threads}};
+  return {{"resolution", resolution}, {"dtype", precision_of(half, at)}, {"threads", at.threads}};
 }
 
 std::vector<BenchColumn> comparison_columns(const std::string& what) {

@@ -22,8 +22,11 @@ struct Limits {
   nlohmann::ordered_json to_json() const;
 };
 
-// resolution, dtype (of the features: "float32", "float64", or `half` where it is set, "bfloat16"),
-// threads of a rank.
+// What `operations` compute features in, where a half type is asked for: the reference knows it on
+// GPUs alone, so that on a CPU it stays in float32.
+std::optional<torch::Dtype> half_with(Operations operations, std::optional<torch::Dtype> half,
+                                      const Launch& at);
+// resolution, dtype (precision_of), threads of a rank.
 nlohmann::ordered_json comparison_facts(int64_t resolution, std::optional<torch::Dtype> half,
                                         const Launch& at);
 // `what`: the first column's title (key name).

@@ -21,7 +21,7 @@ Generator make_generator(const GenerateBench& bench, Operations operations, cons
   options.channel_max = bench.channel_max;
   options.mapping_layers = bench.mapping_layers;
   options.numerics.operations = operations;
-  options.numerics.half = bench.half;
+  options.numerics.half = half_with(operations, bench.half, at);
   if (bench.half) options.clamp = kHalfClamp;
   Generator generator(options);
   initialize(generator, 0);
@@ -96,6 +96,7 @@ BenchReport bench_generate(const GenerateBench& bench, const Launch& at, double 
 
   BenchReport report;
   report.name = "generate";
+  report.precision = precision_of(bench.half, at);
   report.args = {{"resolution", bench.resolution},
                  {"channel_base", bench.channel_base},
                  {"channel_max", bench.channel_max},

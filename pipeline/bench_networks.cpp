@@ -4,6 +4,7 @@
 #include "pipeline/bench.hpp"
 #include "pipeline/config.hpp"
 #include "stages/gan/gan_networks.hpp"
+#include "stages/training/half_precision.hpp"
 
 #include <algorithm>
 
@@ -17,7 +18,8 @@ BenchNetworks::Supervised supervised(const std::string& name, const SupervisedCo
   return {name,
           {config.depth, config.stem, channels, outputs, config.width},
           config.batch,
-          config.bn_group};
+          config.bn_group,
+          half_type(config.half_precision).value_or(torch::kFloat32)};
 }
 
 std::vector<int64_t> sizes_of(const torch::nn::Module& module) {
@@ -53,7 +55,8 @@ BenchNetworks networks_of(const TrainBench& bench) {
   resnet.input_channels = bench.image_channels;
   resnet.outputs = kClasses;
   networks.resnets.push_back({"ResNet-" + std::to_string(bench.depth), resnet, bench.batch,
-                              largest_divisor(bench.batch, 16)});
+                              largest_divisor(bench.batch, 16),
+                              bench.half.value_or(torch::kFloat32)});
   return networks;
 }
 

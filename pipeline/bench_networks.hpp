@@ -24,6 +24,7 @@ struct BenchNetworks {
     std::string name;
     ResNetOptions network;
     int64_t batch = 0, group = 1;  // of a step; of a batch normalisation
+    torch::Dtype training_type = torch::kFloat32;
   };
   std::vector<Supervised> resnets;  // the first is trained by the benchmarks
   ReducerOptions reduction;

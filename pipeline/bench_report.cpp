@@ -93,6 +93,11 @@ std::string to_text(const BenchTable& table) {
   return table.title + "\n" + table_of(table.columns, table.rows);
 }
 
+std::string precision_of(std::optional<torch::Dtype> half, const Launch& at) {
+  if (half) return *half == torch::kBFloat16 ? "bfloat16" : "float16";
+  return at.dtype == torch::kFloat64 ? "float64" : "float32";
+}
+
 nlohmann::ordered_json to_json(const BenchTable& table) {
   return {{"units", units_of(table.columns)}, {"rows", table.rows}};
 }
@@ -111,7 +116,7 @@ nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at) {
           {"hosts", hosts},
           {"cpu", cpu_type()},
           {"device", at.device.str()},
-          {"precision", at.dtype == torch::kFloat64 ? "float64" : "float32"},
+          {"precision", report.precision.empty() ? precision_of({}, at) : report.precision},
           {"threads", at.threads},
           {"ranks", at.world.size()},
           {"limits", report.limits},

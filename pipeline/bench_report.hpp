@@ -2,6 +2,7 @@
 
 #include "pipeline/launch.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct BenchTable {
 struct BenchReport {
   std::string name;
   nlohmann::ordered_json args;
+  std::string precision;          // "": as the launch says
   nlohmann::ordered_json limits;  // of all ranks together, measured in this run
   std::vector<BenchColumn> columns;
   std::vector<nlohmann::ordered_json> rows;  // objects by column key; null: does not apply
@@ -34,6 +36,9 @@ struct BenchReport {
   // Wrong results of all rows (of further tables: of those that count them).
   int64_t wrong() const;
 };
+
+// "bfloat16" or "float16" where `half` is set, else "float32" or "float64".
+std::string precision_of(std::optional<torch::Dtype> half, const Launch& at);
 
 // A table as aligned columns with units, the title above it; and as {units (by column), rows}.
 std::string to_text(const BenchTable& table);

@@ -92,6 +92,7 @@ ResNetSteps::ResNetSteps(const BenchNetworks& networks, int64_t batch, Communica
   ResNet network(resnet.network);
   initialize(network, 0, false);
   network->to(at.device, at.dtype);
+  network->train_in(resnet.training_type);
   trainer_ = std::make_unique<ResNetTrainer>(
       network, world, batch, group,
       [](const FlatParameters& p) { return std::make_unique<Adam>(p, 0.9, 0.999, 1e-8); },

@@ -71,7 +71,10 @@ class GanBench {
       : at_(at), config_(networks.gan) {
     for (const auto chosen : operations) {
       auto own = networks;
-      own.generator.numerics.operations = own.discriminator.numerics.operations = chosen;
+      for (auto* numerics : {&own.generator.numerics, &own.discriminator.numerics}) {
+        numerics->half = half_with(chosen, numerics->half, at);
+        numerics->operations = chosen;
+      }
       trainings_.push_back(std::make_unique<Training>(own, at));
     }
     const int64_t r1 = config_.r1_interval, path = config_.path_length_interval;
@@ -241,6 +244,7 @@ BenchReport bench_train(const TrainBench& bench, const Launch& at, double second
   const auto operations = operations_of(bench.compared);
   BenchReport report;
   report.name = "train";
+  report.precision = precision_of(bench.half, at);
   report.args = {{"resolution", bench.resolution},
                  {"channel_base", bench.channel_base},
                  {"channel_max", bench.channel_max},

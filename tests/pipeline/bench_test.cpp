@@ -4,6 +4,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/base/error.hpp"
+#include "pipeline/bench_compared.hpp"
 #include "pipeline/bench_profile.hpp"
 #include "pipeline/bench_steps.hpp"
 #include "pipeline/bench_timing.hpp"
@@ -174,6 +175,25 @@ TEST_P(Bench, Scale) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, Bench, testing::Values(torch::kFloat32, torch::kFloat64));
+
+// On a CPU the reference stays in float32; its images are ours but for rounding (`wrong`).
+TEST(BenchOfAHalfType, ComparesWithTheReferenceInFloat32) {
+  SelfCommunicator world;
+  StopSignal stop;
+  const Launch at{world, stop, torch::kCPU, torch::kFloat32, 1};
+  auto train = kTinyTraining;
+  GenerateBench generate{2, 16, 64, 8, 1};
+  train.half = generate.half = torch::kBFloat16;
+  for (const auto& report :
+       {bench_train(train, at, kSeconds), bench_generate(generate, at, kSeconds)}) {
+    const auto json = to_json(report, at);
+    EXPECT_EQ(json.at("precision"), "bfloat16");
+    EXPECT_EQ(json.at("tables").at("operations").at("rows").back().at("dtype"), "bfloat16");
+    EXPECT_EQ(json.at("wrong"), 0) << json.dump(1);
+  }
+  EXPECT_EQ(half_with(Operations::fast, torch::kBFloat16, at), torch::kBFloat16);
+  EXPECT_EQ(half_with(Operations::reference, torch::kBFloat16, at), std::nullopt);
+}
 
 TEST(GanSteps, SharesAreThoseOfALongRun) {
   SelfCommunicator world;
