@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include <torch/types.h>
+#include <ATen/Parallel.h>
 
 // The OpenMP runtime that LibTorch carries. at::parallel_for is a template: compiled without
 // -fopenmp it runs on one thread, and Clang's -fopenmp would start a second pool of threads beside
