@@ -1,5 +1,5 @@
-// A table of films of both knees, by the program on two ranks: what its names were stands in no
-// file of the run but those that are the user's own. (Later stages know images.h5 alone.)
+// A table of films of both knees, all stages, by the program on two ranks: what its names were
+// stands in no file of the run but those that are the user's own.
 #include "io/atomic_file.hpp"
 #include "io/picture.hpp"
 #include "tests/end_to_end/program.hpp"
@@ -54,7 +54,6 @@ TEST(Pseudonyms, NoNameReachesAnyFileOfARun) {
         // All look alike, and the audit lists them all.
         "ingest.class_names=[healthy, diseased]", "ingest.audit.near_duplicates=warn"})
     settings.insert(settings.end(), {"--set", setting});
-  settings.insert(settings.end(), {"--only", "ingest"});
   const auto outcome = stylescope(dir.path(), smoke(settings), 2);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.err, Not(HasSubstr(kMark)));
@@ -62,6 +61,7 @@ TEST(Pseudonyms, NoNameReachesAnyFileOfARun) {
   EXPECT_THAT(read_text(dir / "run/ingest/bad_files.csv"), HasSubstr("\nfilms.csv:66 (L),"));
   for (const char* file : {"images.h5", "audit.csv", "audit.png"})
     EXPECT_TRUE(fs::exists(dir / "run/ingest" / file)) << file;
+  EXPECT_TRUE(fs::exists(dir / "run/report/index.html"));
   for (const auto& entry : fs::recursive_directory_iterator(dir / "run")) {
     const auto name = entry.path().filename().string();
     EXPECT_EQ(name.find(kMark), std::string::npos) << entry.path();
