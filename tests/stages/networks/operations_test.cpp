@@ -172,13 +172,13 @@ struct HalfNetworks {
     discriminator.channel_max = 32;
   }
   // Image, logits; gradients of G through D in all weights; gradients of R1.
-  Derivatives derivatives() const {
+  Derivatives derivatives(int64_t draw) const {
     auto g = network<Generator>(generator, true);
     auto d = network<Discriminator>(discriminator, true);
     g->to(torch::kFloat32);
     d->to(torch::kFloat32);
     const int64_t n = 4;
-    const auto z = golden::values("z", 1, {n, 12}).to(torch::kFloat32);
+    const auto z = golden::values("z", 1 + draw, {n, 12}).to(torch::kFloat32);
     const auto noise = golden::values("noise", 2, {n, g->options().noise_size()});
     const auto ws = g->broadcast(g->map(z));
     const auto images = g->synthesize(ws, {Noise::Mode::given, noise.to(torch::kFloat32)});
@@ -203,18 +203,31 @@ double distance(const std::vector<torch::Tensor>& found, const std::vector<torch
   return std::sqrt(apart / length);
 }
 
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<int64_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
 // Values stay within a few roundings. Derivatives do not: a rounding that moves a feature across
-// the kink of the activation changes its slope. There, plain operations in bfloat16 are the
-// measure.
+// the kink of the activation changes its slope, and in D's last layers one such feature can turn
+// the gradient by a sixth. There plain operations in bfloat16 are the measure, and the median of
+// many draws: of 120, five of ours were off by more than a tenth and two of the plain ones.
 TEST(HalfFeatures, AreAsCloseToFloat32AsPlainOperations) {
   constexpr double step = 1.0 / 256;
-  const auto right = HalfNetworks(Operations::fast, {}).derivatives();
-  const auto plain = HalfNetworks(Operations::reference, torch::kBFloat16).derivatives();
-  const auto ours = HalfNetworks(Operations::fast, torch::kBFloat16).derivatives();
-  EXPECT_GT(distance(ours.value, right.value), step / 16);  // they are in use
-  EXPECT_LT(distance(ours.value, right.value), 4 * step);
-  EXPECT_LT(distance(ours.first, right.first), 1.25 * distance(plain.first, right.first));
-  EXPECT_LT(distance(ours.second, right.second), 1.25 * distance(plain.second, right.second));
+  std::vector<double> first, second, plain_first, plain_second;
+  for (int64_t draw = 0; draw < 15; ++draw) {
+    const auto right = HalfNetworks(Operations::fast, {}).derivatives(draw);
+    const auto plain = HalfNetworks(Operations::reference, torch::kBFloat16).derivatives(draw);
+    const auto ours = HalfNetworks(Operations::fast, torch::kBFloat16).derivatives(draw);
+    EXPECT_GT(distance(ours.value, right.value), step / 16);  // they are in use
+    EXPECT_LT(distance(ours.value, right.value), 4 * step);
+    first.push_back(distance(ours.first, right.first));
+    second.push_back(distance(ours.second, right.second));
+    plain_first.push_back(distance(plain.first, right.first));
+    plain_second.push_back(distance(plain.second, right.second));
+  }
+  EXPECT_LT(median(first), 1.25 * median(plain_first));
+  EXPECT_LT(median(second), 1.25 * median(plain_second));
 }
 
 TEST(HalfFeatures, AreThoseOfTheHighestResolutions) {
