@@ -54,7 +54,6 @@ struct Square {
 template <class Transform, class T, class S, int count, int first, class Write>
 STYLESCOPE_INLINE void to_points(const Square<S, count, first>& square, int64_t c, Write write) {
   alignas(64) T lines[count][kSide][kLanes];
-  alignas(64) T result[kSide][kLanes];
   alignas(64) T loaded[count][kLanes];
   alignas(64) const T zeros[kLanes] = {};
   const T* in[count];
@@ -72,11 +71,7 @@ STYLESCOPE_INLINE void to_points(const Square<S, count, first>& square, int64_t 
     }
     Transform::run(lines[i], in);
   }
-  for (int j = 0; j < kSide; ++j) {
-    for (int i = 0; i < count; ++i) in[i] = lines[i][j];
-    Transform::run(result, in);
-    for (int i = 0; i < kSide; ++i) write(i * kSide + j, result[i]);
-  }
+  lines_to_points<Transform>(lines, write);
 }
 
 // Tiles [begin, end), counted from `start` of the image's, to their values at the points:

@@ -27,6 +27,19 @@ struct Points {
   static constexpr T na = T(-1) / T(1.5), nb = T(1) / T(6);
 };
 
+// A line's values at the points: even and odd parts at a and b are their sums at +, differences
+// at -.
+template <class T>
+STYLESCOPE_INLINE void put_points(T (*__restrict out)[kLanes], int c, T at_zero, T even_a, T odd_a,
+                                  T even_b, T odd_b, T at_infinity) {
+  out[0][c] = at_zero;
+  out[1][c] = even_a + odd_a;
+  out[2][c] = even_a - odd_a;
+  out[3][c] = even_b + odd_b;
+  out[4][c] = even_b - odd_b;
+  out[5][c] = at_infinity;
+}
+
 // out = B^T in: six pixels of a line to their values at the points.
 template <class T>
 struct PixelsToPoints {
@@ -37,12 +50,8 @@ struct PixelsToPoints {
               d5 = in[5][c];
       const T even_a = d4 - P::b2 * d2, odd_a = P::a * (d3 - P::b2 * d1);
       const T even_b = d4 - P::a2 * d2, odd_b = P::b * (d3 - P::a2 * d1);
-      out[0][c] = d0 - P::sum * d2 + d4;
-      out[1][c] = even_a + odd_a;
-      out[2][c] = even_a - odd_a;
-      out[3][c] = even_b + odd_b;
-      out[4][c] = even_b - odd_b;
-      out[5][c] = d1 - P::sum * d3 + d5;
+      put_points(out, c, d0 - P::sum * d2 + d4, even_a, odd_a, even_b, odd_b,
+                 d1 - P::sum * d3 + d5);
     }
   }
 };
@@ -71,12 +80,7 @@ struct GradientToPoints {
       const T g0 = in[0][c], g1 = in[1][c], g2 = in[2][c], g3 = in[3][c];
       const T even_a = g0 + P::a2 * g2, odd_a = P::a * g1 + P::a3 * g3;
       const T even_b = g0 + P::b2 * g2, odd_b = P::b * g1 + P::b3 * g3;
-      out[0][c] = g0;
-      out[1][c] = even_a + odd_a;
-      out[2][c] = even_a - odd_a;
-      out[3][c] = even_b + odd_b;
-      out[4][c] = even_b - odd_b;
-      out[5][c] = g3;
+      put_points(out, c, g0, even_a, odd_a, even_b, odd_b, g3);
     }
   }
 };
@@ -90,12 +94,7 @@ struct WeightsToPoints {
       const T g0 = in[0][c], g1 = in[1][c], g2 = in[2][c];
       const T even_a = P::na * (g0 + P::a2 * g2), odd_a = P::na * P::a * g1;
       const T even_b = P::nb * (g0 + P::b2 * g2), odd_b = P::nb * P::b * g1;
-      out[0][c] = g0;
-      out[1][c] = even_a + odd_a;
-      out[2][c] = even_a - odd_a;
-      out[3][c] = even_b + odd_b;
-      out[4][c] = even_b - odd_b;
-      out[5][c] = g2;
+      put_points(out, c, g0, even_a, odd_a, even_b, odd_b, g2);
     }
   }
 };
@@ -112,6 +111,18 @@ STYLESCOPE_INLINE void points_to_weights(T (*__restrict out)[kLanes], const T* c
     out[0][c] = s0 + even_a + even_b;
     out[1][c] = P::a * odd_a + P::b * odd_b;
     out[2][c] = P::a2 * even_a + P::b2 * even_b + s5;
+  }
+}
+
+// The second axis, of lines that were transformed along the first: write(point, values).
+template <class Transform, class T, int count, class Write>
+STYLESCOPE_INLINE void lines_to_points(const T (&lines)[count][kSide][kLanes], Write write) {
+  alignas(64) T result[kSide][kLanes];
+  const T* in[count];
+  for (int j = 0; j < kSide; ++j) {
+    for (int i = 0; i < count; ++i) in[i] = lines[i][j];
+    Transform::run(result, in);
+    for (int i = 0; i < kSide; ++i) write(i * kSide + j, result[i]);
   }
 }
 

@@ -9,13 +9,8 @@
 namespace stylescope::detail {
 namespace {
 
-constexpr int64_t kTap = 3, kTaps = kTap * kTap;
+constexpr int kTap = 3, kTaps = kTap * kTap;
 constexpr int64_t kGrain = 64;  // blocks of sixteen outputs of one input
-
-template <class E>
-constexpr torch::Dtype kStoredAs = std::is_same_v<E, BfloatPair> ? torch::kInt32
-                                   : std::is_same_v<E, float>    ? torch::kFloat32
-                                                                 : torch::kFloat64;
 
 // Where taps lie, seen from the convolution that they are for: tap t of output o and input i at
 // data[o * to_out + i * to_in + t * to_tap].
@@ -32,7 +27,6 @@ STYLESCOPE_INLINE void block_to_points(const Taps<const S>& taps, int64_t out, i
                                        Write write) {
   alignas(64) T loaded[kTaps][kLanes];
   alignas(64) T lines[kTap][kSide][kLanes];
-  alignas(64) T result[kSide][kLanes];
   for (int l = 0; l < kLanes; ++l) {
     const S* from = taps.at(out + l, in);
     for (int t = 0; t < kTaps; ++t) loaded[t][l] = gain * static_cast<T>(from[t * taps.to_tap]);
@@ -42,11 +36,7 @@ STYLESCOPE_INLINE void block_to_points(const Taps<const S>& taps, int64_t out, i
     for (int j = 0; j < kTap; ++j) line[j] = loaded[i * kTap + j];
     WeightsToPoints<T>::run(lines[i], line);
   }
-  for (int j = 0; j < kSide; ++j) {
-    for (int i = 0; i < kTap; ++i) line[i] = lines[i][j];
-    WeightsToPoints<T>::run(result, line);
-    for (int i = 0; i < kSide; ++i) write(i * kSide + j, result[i]);
-  }
+  lines_to_points<WeightsToPoints<T>>(lines, write);
 }
 
 // Elements [begin, end) of the result's [O/16][I].
@@ -132,7 +122,8 @@ torch::Tensor winograd_weights_to_points(const torch::Tensor& weight, double gai
     const Taps<const S> taps = adjoint ? Taps<const S>{data + kTaps - 1, kTaps, row, -1}
                                        : Taps<const S>{data, row, kTaps, 1};
     const int64_t elements = out / kLanes * in * kSixteen<E>;
-    points = torch::empty({kPlaces, plane_of<E>(elements)}, w.options().dtype(kStoredAs<E>));
+    points = torch::empty({kPlaces, plane_of<E>(elements)},
+                          w.options().dtype(c10::CppTypeToScalarType<E>()));
     auto* to = static_cast<E*>(points.mutable_data_ptr());
     parallel_for(0, elements / kLanes, kGrain, [&](int64_t begin, int64_t end) {
       to_points_simd(taps, to, out, in, static_cast<ComputeType<S>>(gain), begin, end);
