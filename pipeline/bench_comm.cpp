@@ -42,10 +42,6 @@ torch::Dtype dtype_of(const CommBench& bench, const Launch& at) {
   return bench.type.empty() ? at.dtype : stylescope::dtype_of(bench.type);
 }
 
-const char* type_name(torch::Dtype dtype) {
-  return dtype == torch::kBFloat16 ? "bfloat16" : dtype == torch::kFloat64 ? "float64" : "float32";
-}
-
 // The figures of a case under a prefix; null where there is no such case.
 void add_figures(Json& row, const std::string& prefix, const CommCase& test, int64_t ranks,
                  const CommTiming* timing) {

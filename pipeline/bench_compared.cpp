@@ -34,7 +34,9 @@ nlohmann::ordered_json Limits::to_json() const {
 
 nlohmann::ordered_json comparison_facts(int64_t resolution, std::optional<torch::Dtype> half,
                                         const Launch& at) {
-  return {{"resolution", resolution}, {"dtype", precision_of(half, at)}, {"threads", at.threads}};
+  return {{"resolution", resolution},
+          {"dtype", type_name(half.value_or(at.dtype))},
+          {"threads", at.threads}};
 }
 
 std::vector<BenchColumn> comparison_columns(const std::string& what) {

@@ -26,7 +26,7 @@ struct Limits {
 // GPUs alone, so that on a CPU it stays in float32.
 std::optional<torch::Dtype> half_with(Operations operations, std::optional<torch::Dtype> half,
                                       const Launch& at);
-// resolution, dtype (precision_of), threads of a rank.
+// resolution, dtype (type_name), threads of a rank.
 nlohmann::ordered_json comparison_facts(int64_t resolution, std::optional<torch::Dtype> half,
                                         const Launch& at);
 // `what`: the first column's title (key name).

@@ -96,7 +96,7 @@ BenchReport bench_generate(const GenerateBench& bench, const Launch& at, double 
 
   BenchReport report;
   report.name = "generate";
-  report.precision = precision_of(bench.half, at);
+  report.precision = type_name(bench.half.value_or(at.dtype));
   report.args = {{"resolution", bench.resolution},
                  {"channel_base", bench.channel_base},
                  {"channel_max", bench.channel_max},

@@ -2,6 +2,7 @@
 
 #include "io/base/error.hpp"
 #include "pipeline/bench.hpp"
+#include "pipeline/bench_report.hpp"
 #include "pipeline/config.hpp"
 #include "stages/gan/gan_networks.hpp"
 #include "stages/training/half_precision.hpp"
@@ -44,8 +45,7 @@ BenchNetworks networks_of(const TrainBench& bench) {
   networks.gan.channel_max = bench.channel_max;
   networks.gan.augment.mode = "off";
   networks.gan.mapping_layers = bench.mapping_layers;
-  if (bench.half)
-    networks.gan.half_precision = *bench.half == torch::kBFloat16 ? "bfloat16" : "float16";
+  if (bench.half) networks.gan.half_precision = type_name(*bench.half);
   networks.generator = generator_options(networks.gan, bench.resolution, bench.image_channels, 0);
   networks.discriminator = discriminator_options(networks.gan, networks.generator);
   ResNetOptions resnet;

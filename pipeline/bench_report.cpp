@@ -93,9 +93,10 @@ std::string to_text(const BenchTable& table) {
   return table.title + "\n" + table_of(table.columns, table.rows);
 }
 
-std::string precision_of(std::optional<torch::Dtype> half, const Launch& at) {
-  if (half) return *half == torch::kBFloat16 ? "bfloat16" : "float16";
-  return at.dtype == torch::kFloat64 ? "float64" : "float32";
+const char* type_name(torch::Dtype type) {
+  if (type == torch::kBFloat16) return "bfloat16";
+  if (type == torch::kFloat16) return "float16";
+  return type == torch::kFloat64 ? "float64" : "float32";
 }
 
 nlohmann::ordered_json to_json(const BenchTable& table) {
@@ -116,7 +117,7 @@ nlohmann::ordered_json to_json(const BenchReport& report, const Launch& at) {
           {"hosts", hosts},
           {"cpu", cpu_type()},
           {"device", at.device.str()},
-          {"precision", report.precision.empty() ? precision_of({}, at) : report.precision},
+          {"precision", report.precision.empty() ? type_name(at.dtype) : report.precision.c_str()},
           {"threads", at.threads},
           {"ranks", at.world.size()},
           {"limits", report.limits},

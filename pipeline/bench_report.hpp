@@ -2,7 +2,6 @@
 
 #include "pipeline/launch.hpp"
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,8 +36,8 @@ struct BenchReport {
   int64_t wrong() const;
 };
 
-// "bfloat16" or "float16" where `half` is set, else "float32" or "float64".
-std::string precision_of(std::optional<torch::Dtype> half, const Launch& at);
+// "float32", "float64", "bfloat16", "float16".
+const char* type_name(torch::Dtype type);
 
 // A table as aligned columns with units, the title above it; and as {units (by column), rows}.
 std::string to_text(const BenchTable& table);

@@ -274,7 +274,7 @@ void publish(const ScaleBench& bench, const Launch& at, const ScaleFindings& fin
   run.settings["version"] = program_version();
   run.settings["device"] = at.device.is_cuda() ? "cuda" : "cpu";
   run.settings["cpu"] = cpu_type();
-  run.settings["precision"] = precision_of({}, at);
+  run.settings["precision"] = type_name(at.dtype);
   run.settings["threads"] = at.threads;
   run.time = utc_time();
   run.hosts = distinct_of(hosts);

@@ -244,7 +244,7 @@ BenchReport bench_train(const TrainBench& bench, const Launch& at, double second
   const auto operations = operations_of(bench.compared);
   BenchReport report;
   report.name = "train";
-  report.precision = precision_of(bench.half, at);
+  report.precision = type_name(bench.half.value_or(at.dtype));
   report.args = {{"resolution", bench.resolution},
                  {"channel_base", bench.channel_base},
                  {"channel_max", bench.channel_max},
